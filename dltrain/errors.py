@@ -1,0 +1,111 @@
+"""Every error that a user can meet, each with the exit code of the command line.
+
+An error is one line, `WHAT: WHERE: WHY; WHAT TO DO`, so that a person sees at once what to change:
+
+    learning_rate must be greater than 0: configs/mlp.yaml:7:18: it is -1.0; give a positive number
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class DltrainError(Exception):
+    """Base of every error of dltrain; raised itself only for what fits no other class.
+
+    Arguments:
+        what: what is wrong, a short statement.
+        where: file and place in it, YAML key, tensor or layer; may be empty.
+        why: the facts that make it wrong (the value found, the operating system's reason); may be empty.
+        fix: what to do; may be empty.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+        self.what, self.where, self.why, self.fix = what, where, why, fix
+        line = ": ".join(part for part in (what, where, why) if part)
+        super().__init__(f"{line}; {fix}" if fix else line)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines to print, one a problem."""
+        return [str(self)]
+
+
+class UsageError(DltrainError):
+    """The command line is wrong: exit code 2."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError, ValueError):
+    """A config file, an override or a component's argument is wrong: exit code 2.
+
+    Several problems found at once are one error: see `together`.
+    """
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+        super().__init__(what, where=where, why=why, fix=fix)
+        self.problems: Sequence[ConfigError] = (self,)
+
+    @classmethod
+    def together(cls, problems: Sequence[ConfigError]) -> ConfigError:
+        """One error for all `problems` (at least one), each of which keeps its own line."""
+        first = problems[0]
+        error = cls(first.what, where=first.where, why=first.why, fix=first.fix)
+        error.problems = tuple(problems)
+        error.args = ("\n".join(str(problem) for problem in problems),)
+        return error
+
+    @property
+    def lines(self) -> list[str]:
+        return [str(problem) for problem in self.problems]
+
+
+class GraphError(DltrainError, ValueError):
+    """A graph is built or used wrongly: shapes, dtypes, names, feeds. Exit code 2."""
+
+    exit_code = 2
+
+
+class NotDifferentiableError(GraphError):
+    """A derivative was asked of an op that has none."""
+
+
+class DataError(DltrainError):
+    """A data set is missing, damaged or cannot be downloaded: exit code 3."""
+
+    exit_code = 3
+
+
+class DivergedError(DltrainError):
+    """Training met a value that is not finite: exit code 4."""
+
+    exit_code = 4
+
+
+class RunError(DltrainError):
+    """A run directory or a checkpoint is missing, damaged, locked or in conflict: exit code 5."""
+
+    exit_code = 5
+
+
+class RequirementError(DltrainError):
+    """A figure asked for with `--require` was not reached: exit code 6."""
+
+    exit_code = 6
+
+
+class StorageError(DltrainError):
+    """Disk full, no permission or other trouble of input and output: exit code 7."""
+
+    exit_code = 7
+
+
+class StoppedError(DltrainError):
+    """A signal stopped the command: exit code 128 + the signal's number (130 SIGINT, 143 SIGTERM)."""
+
+    def __init__(self, what: str, *, signal_number: int, fix: str = "") -> None:
+        super().__init__(what, fix=fix)
+        self.exit_code = 128 + signal_number
