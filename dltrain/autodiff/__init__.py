@@ -1,0 +1,1 @@
+"""Define, differentiate, compile, run: the autodiff core. It knows nothing of training."""

@@ -1,0 +1,133 @@
+"""gradients(loss, wrt): one reverse walk over the graph, that builds graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dltrain.autodiff.graph import Tensor, name_scope, source
+from dltrain.autodiff.leaves import StopGradient, as_tensor
+from dltrain.errors import GraphError, NotDifferentiableError
+
+
+def gradients(loss: Tensor, wrt: Sequence[Tensor], upstream: Tensor | None = None) -> list[Tensor | None]:
+    """The derivative of `loss` with respect to each tensor of `wrt`, as graph.
+
+    Reverse accumulation (Linnainmaa 1976; Griewank and Walther 2008, section 3.2). The result only uses
+    ops, so that it can be differentiated again.
+
+    Arguments:
+        loss: of any shape; the derivative of its sum is taken, unless `upstream` weighs its elements.
+        wrt: float tensors of the same graph.
+        upstream: of the loss' spec, default ones.
+
+    Returns:
+        for each of `wrt` a tensor of its spec, or None where the loss does not depend on it.
+
+    Raises:
+        GraphError: `loss` or one of `wrt` is not float, or `upstream` is of another spec.
+        NotDifferentiableError: an op on the way has no derivative; the message names it.
+    """
+    for tensor in (loss, *wrt):
+        if not tensor.spec.is_float:
+            raise GraphError(
+                f"{tensor.name!r} is {tensor.spec.dtype.name}: only float tensors have derivatives"
+            )
+    if upstream is not None and upstream.spec != loss.spec:
+        raise GraphError(f"upstream is {upstream.spec} but {loss.name!r} is {loss.spec}")
+    order = _nodes_between(wrt, loss)
+    with loss.graph, name_scope("gradients"):
+        contributions: dict[Tensor, list[Tensor]] = {node: [] for node in order}
+        if loss in contributions:
+            contributions[loss].append(_ones(loss) if upstream is None else upstream)
+        totals: dict[Tensor, Tensor] = {}
+        for node in reversed(order):
+            with source(node.source):
+                if not contributions[node]:
+                    continue
+                total = totals[node] = _sum(contributions[node])
+                if not any(tensor in contributions for tensor in node.inputs):
+                    continue
+                for tensor, gradient in zip(node.inputs, _input_gradients(node, total), strict=True):
+                    if tensor in contributions and gradient is not None:
+                        contributions[tensor].append(undo_broadcast(gradient, tensor))
+    for tensor in wrt:
+        if tensor not in totals:
+            _refuse_if_blocked(loss, tensor)
+    return [totals.get(tensor) for tensor in wrt]
+
+
+def _refuse_if_blocked(loss: Tensor, tensor: Tensor) -> None:
+    """
+    Raises:
+        NotDifferentiableError: `loss` does depend on `tensor`, but only through an op without derivative.
+    """
+    stack, seen = [(loss, loss)], set[Tensor]()
+    while stack:
+        node, blocking = stack.pop()
+        if node is tensor:
+            raise NotDifferentiableError(
+                f"{blocking.op.label} has no derivative",
+                where=blocking.source,
+                why=f"{loss.name!r} depends on {tensor.name!r} only through {blocking.name!r}",
+                fix="use a differentiable op on that path",
+            )
+        if node not in seen and not isinstance(node.op, StopGradient):
+            seen.add(node)
+            if not node.spec.is_float:
+                blocking = node
+            stack.extend((source, blocking) for source in node.inputs)
+
+
+def _nodes_between(wrt: Iterable[Tensor], loss: Tensor) -> list[Tensor]:
+    """The float nodes on a path from one of `wrt` to `loss`, inputs before what uses them."""
+    order: list[Tensor] = []
+    depends = dict.fromkeys(wrt, True)
+    stack = [(loss, False)]
+    seen: set[Tensor] = set()
+    while stack:
+        node, inputs_done = stack.pop()
+        if inputs_done:
+            depends[node] = depends.get(node, False) or any(depends[tensor] for tensor in node.inputs)
+            if depends[node] and node.spec.is_float:
+                order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((tensor, False) for tensor in reversed(node.inputs))
+    return order
+
+
+def _ones(loss: Tensor) -> Tensor:
+    from dltrain.autodiff import ops
+
+    return (
+        ops.broadcast_to(as_tensor(1.0, loss.dtype), loss.shape) if loss.shape else as_tensor(1.0, loss.dtype)
+    )
+
+
+def _sum(contributions: Sequence[Tensor]) -> Tensor:
+    total = contributions[0]
+    for contribution in contributions[1:]:
+        total = total + contribution
+    return total
+
+
+def _input_gradients(node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    result = node.op.gradient(node, upstream)
+    return (result,) if isinstance(result, Tensor) else result
+
+
+def undo_broadcast(gradient: Tensor, tensor: Tensor) -> Tensor:
+    """The gradient summed over the axes along which `tensor` was broadcast; the one place that does so."""
+    from dltrain.autodiff import ops
+
+    if gradient.shape == tensor.shape:
+        return gradient
+    added = gradient.spec.rank - tensor.spec.rank
+    stretched = [
+        axis + added
+        for axis, dimension in enumerate(tensor.shape)
+        if dimension == 1 and gradient.shape[axis + added] != 1
+    ]
+    summed = ops.sum(gradient, axes=[*range(added), *stretched])
+    return summed if summed.shape == tensor.shape else ops.reshape(summed, tensor.shape)

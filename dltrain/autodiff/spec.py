@@ -1,0 +1,149 @@
+"""Spec: what is known of a tensor before it is computed, its shape and dtype; and broadcasting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from dltrain.errors import GraphError
+
+Array = NDArray[Any]
+Dimension = int | str
+Shape = tuple[Dimension, ...]
+
+DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "int64", "bool", "uint8"))
+
+
+def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """The dtype, if it is one that tensors can have.
+
+    Raises:
+        GraphError: it is none of float32, float64, int64, bool, uint8.
+    """
+    try:
+        found = np.dtype(dtype)
+    except TypeError as error:
+        raise GraphError(f"unknown dtype {dtype!r}", fix=f"use one of {_names(DTYPES)}") from error
+    if found not in DTYPES:
+        raise GraphError(f"unsupported dtype {found.name}", fix=f"use one of {_names(DTYPES)}")
+    return found
+
+
+def _names(dtypes: Iterable[np.dtype[Any]]) -> str:
+    return ", ".join(dtype.name for dtype in dtypes)
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Shape and dtype of a tensor. A dimension is a size, or a name that a run binds to a size.
+
+    Arguments:
+        shape: for example `("batch", 784)`.
+        dtype: one of `DTYPES`.
+    """
+
+    shape: Shape
+    dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        return self.dtype.kind == "f"
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape, when every dimension is a size.
+
+        Raises:
+            GraphError: a dimension is still a name.
+        """
+        sizes = tuple(size for size in self.shape if isinstance(size, int))
+        if len(sizes) != len(self.shape):
+            raise GraphError(f"a named dimension of {self} has no size yet")
+        return sizes
+
+    def with_shape(self, shape: Iterable[Dimension]) -> Spec:
+        return Spec(tuple(shape), self.dtype)
+
+    def with_dtype(self, dtype: DTypeLike) -> Spec:
+        return Spec(self.shape, as_dtype(dtype))
+
+    def bind(self, sizes: Mapping[str, int]) -> Spec:
+        """The same with each named dimension replaced by its size, where `sizes` has one."""
+        return self.with_shape(
+            sizes.get(dimension, dimension) if isinstance(dimension, str) else dimension
+            for dimension in self.shape
+        )
+
+
+def as_shape(shape: Iterable[Dimension]) -> Shape:
+    """The shape, checked: sizes from 0 up, or names.
+
+    Raises:
+        GraphError: a dimension is negative, empty, or neither an integer nor a name.
+    """
+    checked: list[Dimension] = []
+    for dimension in shape:
+        if isinstance(dimension, str) and dimension:
+            checked.append(dimension)
+        elif isinstance(dimension, int | np.integer) and not isinstance(dimension, bool) and dimension >= 0:
+            checked.append(int(dimension))
+        else:
+            raise GraphError(f"not a dimension: {dimension!r}", fix="give a size from 0 up, or a name")
+    return tuple(checked)
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """The shape that all broadcast to, by NumPy's rule; a name matches itself and 1.
+
+    Raises:
+        GraphError: two dimensions differ and neither is 1.
+    """
+    result: list[Dimension] = []
+    for position in range(1, max(map(len, shapes), default=0) + 1):
+        dimension: Dimension = 1
+        for shape in shapes:
+            other = shape[-position] if position <= len(shape) else 1
+            if dimension == 1:
+                dimension = other
+            elif other not in (1, dimension):
+                listed = " and ".join(str(list(shape)).replace("'", "") for shape in shapes)
+                raise GraphError(f"shapes {listed} do not broadcast: {dimension} against {other}")
+        result.append(dimension)
+    return tuple(reversed(result))
+
+
+def normalize_axis(axis: int, rank: int) -> int:
+    """The axis counted from the front.
+
+    Raises:
+        GraphError: it is outside of -rank..rank-1.
+    """
+    if not -rank <= axis < rank:
+        raise GraphError(f"axis {axis} does not exist in a tensor of rank {rank}")
+    return axis % rank
+
+
+def normalize_axes(axes: int | Iterable[int] | None, rank: int) -> tuple[int, ...]:
+    """The axes counted from the front, sorted; None means all.
+
+    Raises:
+        GraphError: one does not exist or is given twice.
+    """
+    if axes is None:
+        return tuple(range(rank))
+    listed = [axes] if isinstance(axes, int) else list(axes)
+    normal = sorted(normalize_axis(axis, rank) for axis in listed)
+    if len(set(normal)) != len(normal):
+        raise GraphError(f"axes {listed} name one axis twice in a tensor of rank {rank}")
+    return tuple(normal)
