@@ -1,0 +1,159 @@
+"""Components: the classes that a `name:` in YAML chooses.
+
+    class Optimizer(Component, kind="optimizer"):
+        '''What every optimizer has.'''
+
+    class Adam(Optimizer, name="adam"):
+        '''Adam (Kingma and Ba, 2015, algorithm 1).'''
+
+        learning_rate: float = Field(1e-3, gt=0, description="size of a step")
+
+A field annotated `Optimizer` then takes `adam`, `{name: adam, learning_rate: 0.01}` or an `Adam(...)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, TypeVar
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+
+from dltrain.config.section import Section
+from dltrain.config.text import nearest, quoted
+from dltrain.errors import ConfigError
+
+C = TypeVar("C", bound="Component")
+
+KIND_MARK = "dltrain-kind"  # stands in a JSON Schema for "any component of this class"
+
+
+class Component(Section):
+    """A section that is chosen by its `name:`; a bare string X means `{name: X}`.
+
+    `class Optimizer(Component, kind="optimizer")` makes a kind with a registry of its own,
+    `class Adam(Optimizer, name="adam")` puts a class into it. A class with neither is abstract.
+    """
+
+    component_kind: ClassVar[str] = ""
+    component_name: ClassVar[str] = ""  # empty for an abstract class
+
+    foreign_names: ClassVar[Mapping[str, str]] = {}
+    """On a kind: what other libraries call a component -> its name here."""
+
+    _kinds: ClassVar[dict[type[Component], dict[str, type[Component]]]] = {}
+    _kind_base: ClassVar[type[Component]]
+
+    def __init_subclass__(cls, *, kind: str | None = None, name: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.component_name = name or ""
+        if kind is not None:
+            cls.component_kind = kind
+            cls._kind_base = cls
+            cls._kinds[cls] = {}
+        if name is not None:
+            cls._register(name)
+
+    @classmethod
+    def _register(cls, name: str) -> None:
+        if not cls.component_kind:
+            raise TypeError(f"{cls.__name__} has a name, but none of its bases a kind")
+        registry = cls._kinds[cls._kind_base]
+        taken = registry.get(name)
+        # The same class defined again (a notebook's cell, a reloaded module) replaces itself.
+        if taken and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ConfigError(
+                f"{cls.component_kind} {quoted(name)} exists already",
+                where=f"{cls.__module__}.{cls.__qualname__}",
+                why=f"it is {taken.__module__}.{taken.__qualname__}",
+                fix="choose another name",
+            )
+        registry[name] = cls
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if "name" in cls.model_fields:
+            raise TypeError(f"{cls.__name__} has a field 'name', the key that chooses the component")
+
+    @staticmethod
+    def registered_kinds() -> dict[type[Component], dict[str, type[Component]]]:
+        """The base class of every kind (`component_kind` is its word) -> name -> class."""
+        return {base: dict(registry) for base, registry in Component._kinds.items()}
+
+    @staticmethod
+    def registered(base: type[C]) -> dict[str, type[C]]:
+        """Name -> class for all components that a field annotated `base` takes."""
+        registry = Component._kinds[base._kind_base]
+        return {name: found for name, found in registry.items() if issubclass(found, base)}
+
+    @classmethod
+    def class_for(cls, value: Any) -> type[Component] | None:
+        """The class that reads `value` (a name, or a mapping with `name`), None when none does."""
+        name = value.get("name") if isinstance(value, Mapping) else value
+        if name is None and isinstance(value, Mapping) and cls.component_name:
+            return cls
+        return Component.registered(cls).get(name) if isinstance(name, str) else None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        if cls.component_name:
+            return super().__get_pydantic_core_schema__(source, handler)
+        return core_schema.no_info_plain_validator_function(cls._choose)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        if not cls.component_name:
+            return {KIND_MARK: cls}
+        written = handler.resolve_ref_schema(handler(schema))
+        written["properties"] = {"name": {"const": cls.component_name}, **written.get("properties", {})}
+        written["required"] = ["name", *written.get("required", [])]
+        return written
+
+    @classmethod
+    def _choose(cls, value: Any) -> Self:
+        """The component that `value` describes; how a field annotated with an abstract class is read."""
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, (str, Mapping)):
+            raise PydanticKnownError("model_type", {"class_name": cls.__name__})
+        chosen = cls.class_for(value)
+        if chosen is None:
+            raise cls._unknown(value)
+        return chosen.model_validate(value)  # type: ignore[return-value]  # registered under cls
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_name(cls, value: Any) -> Any:
+        """The keys of a mapping less `name`, once it is seen to be the class's own."""
+        if not isinstance(value, (str, Mapping)):
+            return value
+        if cls.class_for(value) is not cls:
+            raise cls._unknown(value)
+        return (
+            {key: item for key, item in value.items() if key != "name"} if isinstance(value, Mapping) else {}
+        )
+
+    @classmethod
+    def _unknown(cls, value: str | Mapping[str, Any]) -> ConfigError:
+        """What is wrong with a name that leads to no class; `where` is the key it stands in."""
+        kind = cls.component_kind
+        known = Component.registered(cls)
+        listed = f"known: {', '.join(known)}"
+        where = "" if isinstance(value, str) else "name"
+        name = value if isinstance(value, str) else value.get("name")
+        if name is None:
+            return ConfigError(f"the {kind} has no name", fix=f"add 'name:' ({listed})")
+        if not isinstance(name, str):
+            return ConfigError(
+                f"the name of the {kind} must be text", where=where, fix=f"give one ({listed})"
+            )
+        what = f"unknown {kind} {quoted(name)}"
+        foreign = cls._kind_base.foreign_names.get(name)
+        if foreign:
+            return ConfigError(what, where=where, fix=f"its name here is {quoted(foreign)}")
+        near = nearest(name, known)
+        return ConfigError(
+            what, where=where, fix=f"did you mean {quoted(near)}? ({listed})" if near else listed
+        )

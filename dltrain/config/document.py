@@ -1,0 +1,119 @@
+"""A config as it was written: plain values, each with the place where it stands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dltrain.config.strict_yaml import KeyPath, read_yaml
+from dltrain.config.text import nearest, printable, shown
+from dltrain.errors import ConfigError
+
+LARGEST_FILE = 2**20  # bytes
+
+
+@dataclass(frozen=True)
+class Document:
+    """Plain data, and where each part of it was written.
+
+    Attributes:
+        value: dict, list, str, int, float, bool or None, inside each other.
+        source: the file's name, for messages.
+        text: the YAML as the user wrote it, before any override.
+        positions: path -> (place of the key or item, place of its value).
+    """
+
+    value: Any
+    source: str
+    text: str = ""
+    positions: Mapping[KeyPath, tuple[str, str]] = field(default_factory=dict)
+
+    def position(self, path: KeyPath) -> str:
+        """`file:line:column` of the key or list item at `path`, or of the nearest thing that encloses it."""
+        return self._places(path)[0]
+
+    def value_position(self, path: KeyPath) -> str:
+        """`file:line:column` of the value at `path`, or of the nearest thing that encloses it."""
+        return self._places(path)[1]
+
+    def _places(self, path: KeyPath) -> tuple[str, str]:
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.positions:
+                return self.positions[path[:length]]
+        return self.source, self.source
+
+
+def load_document(path: str | os.PathLike[str]) -> Document:
+    """The config in a file.
+
+    Errors: ConfigError when there is no such file, it cannot be read, is larger than 1 MiB, is not UTF-8, or
+    is not strict YAML with a mapping at its top.
+    """
+    path = Path(path)
+    name = printable(str(path))
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise ConfigError("no such config file", where=name, fix=_nearby(path)) from None
+    except IsADirectoryError:
+        raise ConfigError(
+            "not a config file but a folder", where=name, fix=_nearby(path / "config.yaml")
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError("cannot read the config file", where=name, why=reason) from None
+    if len(data) > LARGEST_FILE:
+        raise ConfigError(
+            "the config file is too large", where=name, why=f"it has more than {LARGEST_FILE} bytes"
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].split(b"\n")
+        line, column = len(before), len(before[-1].decode("utf-8-sig")) + 1
+        raise ConfigError(
+            "the config file is not text in UTF-8",
+            where=f"{name}:{line}:{column}",
+            why=f"byte 0x{data[error.start]:02x}",
+            fix="save it as UTF-8",
+        ) from None
+    return parse_document(text, name)
+
+
+def parse_document(text: str, source_name: str) -> Document:
+    """The config in a text; `source_name` stands for the file in messages.
+
+    Errors: ConfigError when the text is not strict YAML with a mapping at its top.
+    """
+    source = printable(source_name)
+    value, positions = read_yaml(text, lambda line, column: f"{source}:{line}:{column}")
+    if value is None:
+        raise ConfigError("the config is empty", where=source, fix="write keys and values, such as 'seed: 0'")
+    if not isinstance(value, dict):
+        raise ConfigError(
+            "a config is a mapping of keys",
+            where=positions[()][1],
+            why=f"this is {shown(value)}",
+            fix="write 'key: value', with a space after the colon",
+        )
+    return Document(value, source, text, positions)
+
+
+def _nearby(path: Path) -> str:
+    """What to do when `path` is no file: the file of its folder that was meant, or the configs there are."""
+    folder = path.parent
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+    except OSError:
+        return f"there is no folder {printable(str(folder))!r}"
+    by_stem = {Path(name).stem: name for name in names}
+    stem = nearest(path.stem, by_stem)
+    near = nearest(path.name, names) or (by_stem[stem] if stem else None)
+    if near:
+        return f"did you mean {printable(str(folder / near))!r}?"
+    configs = [printable(name) for name in names if name.endswith((".yaml", ".yml"))]
+    return f"in that folder: {', '.join(configs[:10])}" if configs else "give the path of a YAML file"

@@ -1,0 +1,75 @@
+"""A class whose fields are the keys of a mapping in YAML: strict, immutable, and clear about what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+
+from dltrain.config.document import Document
+from dltrain.errors import ConfigError
+
+
+def _accept_lists_and_paths(schema: Any) -> Any:
+    """A strict schema made to take lists for tuples and text for paths: YAML has neither tuples nor paths."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("tuple", "lax-or-strict"):
+            schema["strict"] = False
+        for key in schema.keys() - {"default", "metadata", "serialization"}:
+            _accept_lists_and_paths(schema[key])
+    elif isinstance(schema, list):
+        for item in schema:
+            _accept_lists_and_paths(item)
+    return schema
+
+
+class Section(BaseModel):
+    """A mapping of known keys, such as `train:`. Immutable; equal when all fields are.
+
+    Types are strict: an integer is taken for a float, nothing else is converted (True is no 1, "1" no 1, 3.0
+    no 3); lists are taken for tuples and text for paths. nan and infinity are refused unless the field allows
+    them (`Field(allow_inf_nan=True)`). Every field has a description; errors and editors show it.
+
+    A validator that finds several keys in conflict raises ConfigError, with the key to point at as `where`.
+
+    Errors: ConfigError, for all wrong arguments together.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+    foreign_keys: ClassVar[Mapping[str, str]] = {}
+    """What other libraries call a key -> what it is called here; a subclass adds to its bases' keys."""
+
+    def __init__(self, /, **keys: Any) -> None:
+        if type(self).class_for({}) is not type(self):
+            raise ConfigError(f"{type(self).__name__} is abstract", fix="make one of its subclasses")
+        try:
+            super().__init__(**keys)
+        except ValidationError as error:
+            from dltrain.config.problems import config_error  # which imports this module
+
+            document = Document(keys, source=type(self).__name__)
+            raise config_error(type(self), document, error) from None
+
+    # Tells pydantic to validate without going through __init__: errors inside errors then keep their places.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def all_foreign_keys(cls) -> dict[str, str]:
+        """`foreign_keys` of this class and all its bases."""
+        merged: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            merged.update(vars(base).get("foreign_keys", {}))
+        return merged
+
+    @classmethod
+    def class_for(cls, value: Any) -> type[Section] | None:
+        """The class that reads `value`, None when none does."""
+        return cls if isinstance(value, Mapping) else None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        return _accept_lists_and_paths(handler(source))
