@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from dltrain.autodiff.graph import Op
+from dltrain.autodiff.graph import Op, Tensor, TensorLike
+from dltrain.autodiff.leaves import as_array, as_tensor
 from dltrain.autodiff.spec import Array, Spec, broadcast_shapes
 from dltrain.errors import GraphError
 
@@ -24,14 +25,32 @@ class Elementwise(Op, abstract=True):
     ufunc: ClassVar[np.ufunc | None] = None  # where one NumPy call is the whole kernel
     in_place: ClassVar[bool] = True
 
-    def infer(self, *inputs: Spec) -> Spec:
+    def infer(self, *inputs: Any, **_: Any) -> Spec:
         """One dtype, and the shape that all inputs broadcast to."""
         require_same_dtype(*inputs)
         return Spec(broadcast_shapes(*(spec.shape for spec in inputs)), inputs[0].dtype)
 
-    def compute(self, *inputs: Array, out: Array) -> None:
+    def compute(self, *inputs: Any, **output: Any) -> None:
         assert self.ufunc is not None, f"{type(self).__name__} has neither a ufunc nor a kernel"
-        self.ufunc(*inputs, out=out)
+        self.ufunc(*inputs, **output)
+
+
+@dataclass(frozen=True)
+class Arithmetic(Elementwise, abstract=True):
+    """Elementwise on numbers: float32, float64, int64."""
+
+    def infer(self, *inputs: Any, **_: Any) -> Spec:
+        require_number(*inputs)
+        return super().infer(*inputs)
+
+
+@dataclass(frozen=True)
+class FloatElementwise(Elementwise, abstract=True):
+    """Elementwise on float32, float64."""
+
+    def infer(self, *inputs: Any, **_: Any) -> Spec:
+        require_float(*inputs)
+        return super().infer(*inputs)
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,35 @@ def require_float(*inputs: Spec) -> None:
             raise GraphError(f"{spec.dtype.name} has no fractions", fix='cast() it to "float32" first')
 
 
-def is_scalar(value: Any) -> bool:
-    """Whether `value` is a number of Python's or NumPy's own, which adopts the other operand's dtype."""
-    return isinstance(value, bool | int | float | np.generic) and not isinstance(value, np.ndarray)
+def require_number(*inputs: Spec) -> None:
+    """
+    Raises:
+        GraphError: an input is bool or uint8, in which arithmetic would wrap around.
+    """
+    for spec in inputs:
+        if not spec.is_float and spec.dtype != np.int64:
+            raise GraphError(
+                f"there is no arithmetic on {spec.dtype.name}", fix='cast() it to "float32" first'
+            )
+
+
+def operands(*values: TensorLike) -> list[Tensor]:
+    """The values as tensors of one graph; numbers and arrays adopt the dtype of the first tensor.
+
+    Without a tensor among them they become what `constant` makes of the first float, else of the first value.
+
+    Raises:
+        GraphError: a value would lose its fraction, as 0.5 in `integers + 0.5`.
+    """
+    for value in values:
+        if isinstance(value, Tensor):
+            with value.graph:
+                return [as_tensor(other, value.dtype) for other in values]
+    dtypes = [as_array(value).dtype for value in values]
+    dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), dtypes[0])
+    return [as_tensor(value, dtype) for value in values]
+
+
+def operand(value: TensorLike) -> Tensor:
+    """The value as a tensor."""
+    return operands(value)[0]

@@ -1,0 +1,145 @@
+"""Activation functions, elementwise on float32 or float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dltrain.autodiff.graph import Tensor, TensorLike, name_scope
+from dltrain.autodiff.ops.arithmetic import multiply
+from dltrain.autodiff.ops.bases import FloatElementwise, operand
+from dltrain.autodiff.ops.logic import greater, where
+from dltrain.autodiff.spec import Array
+
+
+class Sigmoid(FloatElementwise):
+    """1 / (1 + exp(-x))."""
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        np.negative(x, out=out)
+        np.exp(out, out=out)  # inf for very negative x, and 1 / inf is the right 0
+        np.add(out, 1, out=out)
+        np.divide(1, out, out=out)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * (node * (1 - node))
+
+
+def sigmoid(x: TensorLike, name: str | None = None) -> Tensor:
+    """The logistic function 1 / (1 + exp(-x))."""
+    return Sigmoid()(operand(x), name=name)
+
+
+class Tanh(FloatElementwise):
+    """The hyperbolic tangent."""
+
+    ufunc = np.tanh
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * (1 - node * node)
+
+
+def tanh(x: TensorLike, name: str | None = None) -> Tensor:
+    """The hyperbolic tangent."""
+    return Tanh()(operand(x), name=name)
+
+
+class Relu(FloatElementwise):
+    """max(x, 0)."""
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        np.maximum(x, 0, out=out)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * step(node)
+
+
+def relu(x: TensorLike, name: str | None = None) -> Tensor:
+    """max(x, 0); its derivative at 0 is taken as 0. Nair and Hinton 2010."""
+    return Relu()(operand(x), name=name)
+
+
+class Step(FloatElementwise):
+    """1 where x > 0, else 0."""
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        np.greater(x, 0, out=out)  # NumPy writes the bools as floats
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        return (None,)
+
+
+def step(x: TensorLike, name: str | None = None) -> Tensor:
+    """1 where x > 0, else 0; its derivative is 0."""
+    return Step()(operand(x), name=name)
+
+
+def leaky_relu(x: TensorLike, slope: float = 0.01, name: str | None = None) -> Tensor:
+    """x where x > 0, else slope x. Maas, Hannun and Ng 2013."""
+    tensor = operand(x)
+    with tensor.graph, name_scope(name or "leaky_relu"):
+        return where(greater(tensor, 0), tensor, tensor * slope)
+
+
+@dataclass(frozen=True)
+class Elu(FloatElementwise):
+    """x where x > 0, else alpha (exp(x) - 1)."""
+
+    alpha: float
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        negative_part = np.minimum(x, 0)
+        np.expm1(negative_part, out=negative_part)
+        np.multiply(negative_part, self.alpha, out=negative_part)
+        np.maximum(x, 0, out=out)
+        np.add(out, negative_part, out=out)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * where(greater(node.inputs[0], 0), 1, node + self.alpha)
+
+
+def elu(x: TensorLike, alpha: float = 1.0, name: str | None = None) -> Tensor:
+    """x where x > 0, else alpha (exp(x) - 1). Clevert, Unterthiner and Hochreiter 2016, equation 15."""
+    return Elu(float(alpha))(operand(x), name=name)
+
+
+def gelu(x: TensorLike, name: str | None = None) -> Tensor:
+    """0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+
+    The tanh approximation of x Phi(x), from section 2 of Hendrycks and Gimpel 2016.
+    """
+    tensor = operand(x)
+    with tensor.graph, name_scope(name or "gelu"):
+        scale = math.sqrt(2 / math.pi)
+        inner = tensor * (scale + scale * 0.044715 * (tensor * tensor))
+        return tensor * (0.5 + 0.5 * tanh(inner))
+
+
+def silu(x: TensorLike, name: str | None = None) -> Tensor:
+    """x sigmoid(x). Elfwing, Uchibe and Doya 2018, equation 12."""
+    tensor = operand(x)
+    with tensor.graph, name_scope(name or "silu"):
+        return multiply(tensor, sigmoid(tensor))
+
+
+class Softplus(FloatElementwise):
+    """log(1 + exp(x))."""
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        beyond_relu = np.absolute(x)  # log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))
+        np.negative(beyond_relu, out=beyond_relu)
+        np.exp(beyond_relu, out=beyond_relu)
+        np.log1p(beyond_relu, out=beyond_relu)
+        np.maximum(x, 0, out=out)
+        np.add(out, beyond_relu, out=out)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * sigmoid(node.inputs[0])
+
+
+def softplus(x: TensorLike, name: str | None = None) -> Tensor:
+    """log(1 + exp(x)), without overflow. Dugas et al. 2001."""
+    return Softplus()(operand(x), name=name)

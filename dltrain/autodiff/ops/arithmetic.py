@@ -1,0 +1,198 @@
+"""Arithmetic, elementwise under broadcasting.
+
+Functions take tensors, arrays or numbers of float32, float64 or int64 (what has fractions: of float32 or
+float64); numbers and arrays adopt the tensor's dtype. The result has the shape to which all broadcast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dltrain.autodiff.graph import Tensor, TensorLike
+from dltrain.autodiff.ops.bases import Arithmetic, FloatElementwise, operand, operands
+from dltrain.autodiff.ops.exponential import log
+from dltrain.autodiff.ops.logic import equal, greater, less, where
+
+
+class Add(Arithmetic):
+    """a + b."""
+
+    ufunc = np.add
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        return upstream, upstream
+
+
+def add(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """a + b."""
+    return Add()(*operands(a, b), name=name)
+
+
+class Subtract(Arithmetic):
+    """a - b."""
+
+    ufunc = np.subtract
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        return upstream, -upstream
+
+
+def subtract(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """a - b."""
+    return Subtract()(*operands(a, b), name=name)
+
+
+class Multiply(Arithmetic):
+    """a b."""
+
+    ufunc = np.multiply
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        a, b = node.inputs
+        return upstream * b, upstream * a
+
+
+def multiply(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """a b, element by element."""
+    return Multiply()(*operands(a, b), name=name)
+
+
+class Divide(FloatElementwise):
+    """a / b."""
+
+    ufunc = np.divide
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        _, b = node.inputs
+        return upstream / b, -(upstream * node / b)
+
+
+def divide(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """a / b; float32 or float64. Division by 0 gives inf or nan."""
+    return Divide()(*operands(a, b), name=name)
+
+
+class Negative(Arithmetic):
+    """-x."""
+
+    ufunc = np.negative
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return -upstream
+
+
+def negative(x: TensorLike, name: str | None = None) -> Tensor:
+    """-x."""
+    return Negative()(operand(x), name=name)
+
+
+class Square(Arithmetic):
+    """x^2."""
+
+    ufunc = np.square
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * (node.inputs[0] * 2)
+
+
+def square(x: TensorLike, name: str | None = None) -> Tensor:
+    """x^2."""
+    return Square()(operand(x), name=name)
+
+
+class Power(FloatElementwise):
+    """a^b."""
+
+    ufunc = np.power
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        a, b = node.inputs
+        slope_in_a = where(equal(b, 0), 0, b * a ** (b - 1))  # 0 a^-1 would be nan at a = 0
+        log_a = where(equal(a, 0), 0, log(a))
+        return upstream * slope_in_a, upstream * node * log_a
+
+
+def power(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """a^b; float32 or float64; nan where a < 0 and b is no whole number.
+
+    The derivative in a is b a^(b-1): 0 for b = 0, inf at a = 0 for 0 < b < 1. That in b is a^b log(a), taken
+    as 0 at a = 0, nan for a < 0.
+    """
+    return Power()(*operands(a, b), name=name)
+
+
+class Abs(Arithmetic):
+    """|x|."""
+
+    ufunc = np.absolute
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * sign(node.inputs[0])
+
+
+def abs(x: TensorLike, name: str | None = None) -> Tensor:
+    """|x|; its derivative at 0 is taken as 0."""
+    return Abs()(operand(x), name=name)
+
+
+class Sign(Arithmetic):
+    """-1, 0 or 1."""
+
+    ufunc = np.sign
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        return (None,)
+
+
+def sign(x: TensorLike, name: str | None = None) -> Tensor:
+    """-1, 0 or 1, as x is less than, equal to or greater than 0; its derivative is 0."""
+    return Sign()(operand(x), name=name)
+
+
+class Floor(FloatElementwise):
+    """The greatest whole number not above x."""
+
+    ufunc = np.floor
+
+
+def floor(x: TensorLike, name: str | None = None) -> Tensor:
+    """The greatest whole number not above x; float32 or float64. It has no derivative."""
+    return Floor()(operand(x), name=name)
+
+
+class Maximum(Arithmetic):
+    """The greater of a and b."""
+
+    ufunc = np.maximum
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        a, b = node.inputs
+        return _winner_takes(upstream, greater(a, b), a, b)
+
+
+def maximum(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """The greater of a and b, nan where one is; where they are equal each gets half of the gradient."""
+    return Maximum()(*operands(a, b), name=name)
+
+
+class Minimum(Arithmetic):
+    """The lesser of a and b."""
+
+    ufunc = np.minimum
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        a, b = node.inputs
+        return _winner_takes(upstream, less(a, b), a, b)
+
+
+def minimum(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """The lesser of a and b, nan where one is; where they are equal each gets half of the gradient."""
+    return Minimum()(*operands(a, b), name=name)
+
+
+def _winner_takes(upstream: Tensor, a_wins: Tensor, a: Tensor, b: Tensor) -> Sequence[Tensor | None]:
+    half = where(equal(a, b), upstream * 0.5, 0)
+    to_a = where(a_wins, upstream, half)
+    return to_a, upstream - to_a

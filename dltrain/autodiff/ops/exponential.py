@@ -1,0 +1,106 @@
+"""Roots, exponentials, logarithms, sine and cosine: elementwise functions of float32 or float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dltrain.autodiff.graph import Tensor, TensorLike
+from dltrain.autodiff.ops.bases import FloatElementwise, operand
+
+
+class Sqrt(FloatElementwise):
+    """The square root."""
+
+    ufunc = np.sqrt
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * 0.5 / node
+
+
+def sqrt(x: TensorLike, name: str | None = None) -> Tensor:
+    """The square root, nan below 0; its derivative at 0 is inf."""
+    return Sqrt()(operand(x), name=name)
+
+
+class Exp(FloatElementwise):
+    """e^x."""
+
+    ufunc = np.exp
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * node
+
+
+def exp(x: TensorLike, name: str | None = None) -> Tensor:
+    """e^x."""
+    return Exp()(operand(x), name=name)
+
+
+class Expm1(FloatElementwise):
+    """e^x - 1."""
+
+    ufunc = np.expm1
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * (node + 1)
+
+
+def expm1(x: TensorLike, name: str | None = None) -> Tensor:
+    """e^x - 1, accurate near 0."""
+    return Expm1()(operand(x), name=name)
+
+
+class Log(FloatElementwise):
+    """The natural logarithm."""
+
+    ufunc = np.log
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream / node.inputs[0]
+
+
+def log(x: TensorLike, name: str | None = None) -> Tensor:
+    """The natural logarithm: -inf at 0 (with derivative inf), nan below."""
+    return Log()(operand(x), name=name)
+
+
+class Log1p(FloatElementwise):
+    """log(1 + x)."""
+
+    ufunc = np.log1p
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream / (node.inputs[0] + 1)
+
+
+def log1p(x: TensorLike, name: str | None = None) -> Tensor:
+    """log(1 + x), accurate near 0: -inf at -1 (with derivative inf), nan below."""
+    return Log1p()(operand(x), name=name)
+
+
+class Sin(FloatElementwise):
+    """The sine."""
+
+    ufunc = np.sin
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream * cos(node.inputs[0])
+
+
+def sin(x: TensorLike, name: str | None = None) -> Tensor:
+    """The sine of x radians."""
+    return Sin()(operand(x), name=name)
+
+
+class Cos(FloatElementwise):
+    """The cosine."""
+
+    ufunc = np.cos
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return -(upstream * sin(node.inputs[0]))
+
+
+def cos(x: TensorLike, name: str | None = None) -> Tensor:
+    """The cosine of x radians."""
+    return Cos()(operand(x), name=name)

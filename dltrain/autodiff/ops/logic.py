@@ -1,0 +1,198 @@
+"""Comparisons, logic, choice and change of dtype: elementwise under broadcasting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from dltrain.autodiff.graph import Tensor, TensorLike
+from dltrain.autodiff.ops.bases import Elementwise, operand, operands
+from dltrain.autodiff.spec import Array, Spec, as_dtype
+from dltrain.errors import GraphError
+
+
+class Comparison(Elementwise, abstract=True):
+    """A question about numbers; the answer is bool, and has no derivative."""
+
+    def infer(self, *inputs: Any, **_: Any) -> Spec:
+        return super().infer(*inputs).with_dtype(bool)
+
+
+class Equal(Comparison):
+    """a = b."""
+
+    ufunc = np.equal
+
+
+def equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """Whether a = b; bool."""
+    return Equal()(*operands(a, b), name=name)
+
+
+class NotEqual(Comparison):
+    """a != b."""
+
+    ufunc = np.not_equal
+
+
+def not_equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """Whether a != b; bool."""
+    return NotEqual()(*operands(a, b), name=name)
+
+
+class Less(Comparison):
+    """a < b."""
+
+    ufunc = np.less
+
+
+def less(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """Whether a < b; bool."""
+    return Less()(*operands(a, b), name=name)
+
+
+class LessEqual(Comparison):
+    """a <= b."""
+
+    ufunc = np.less_equal
+
+
+def less_equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """Whether a <= b; bool."""
+    return LessEqual()(*operands(a, b), name=name)
+
+
+class Greater(Comparison):
+    """a > b."""
+
+    ufunc = np.greater
+
+
+def greater(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """Whether a > b; bool."""
+    return Greater()(*operands(a, b), name=name)
+
+
+class GreaterEqual(Comparison):
+    """a >= b."""
+
+    ufunc = np.greater_equal
+
+
+def greater_equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """Whether a >= b; bool."""
+    return GreaterEqual()(*operands(a, b), name=name)
+
+
+class IsFinite(Comparison):
+    """Neither inf nor nan."""
+
+    ufunc = np.isfinite
+
+
+def is_finite(x: TensorLike, name: str | None = None) -> Tensor:
+    """Whether x is neither inf nor nan; bool."""
+    return IsFinite()(operand(x), name=name)
+
+
+class Logical(Elementwise, abstract=True):
+    """bool from bool."""
+
+    def infer(self, *inputs: Any, **_: Any) -> Spec:
+        for spec in inputs:
+            if spec.dtype != np.bool_:
+                raise GraphError(
+                    f"it takes bool, not {spec.dtype.name}", fix="compare first, for example x > 0"
+                )
+        return super().infer(*inputs)
+
+
+class LogicalAnd(Logical):
+    """a and b."""
+
+    ufunc = np.logical_and
+
+
+def logical_and(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """a and b; bool from bool."""
+    return LogicalAnd()(*operands(a, b), name=name)
+
+
+class LogicalOr(Logical):
+    """a or b."""
+
+    ufunc = np.logical_or
+
+
+def logical_or(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """a or b; bool from bool."""
+    return LogicalOr()(*operands(a, b), name=name)
+
+
+class LogicalNot(Logical):
+    """not x."""
+
+    ufunc = np.logical_not
+
+
+def logical_not(x: TensorLike, name: str | None = None) -> Tensor:
+    """not x; bool from bool."""
+    return LogicalNot()(operand(x), name=name)
+
+
+class Where(Elementwise):
+    """a where the condition holds, else b."""
+
+    in_place = False
+
+    def infer(self, condition: Spec, a: Spec, b: Spec) -> Spec:
+        if condition.dtype != np.bool_:
+            raise GraphError(
+                f"the condition is {condition.dtype.name}, not bool", fix="compare, for example x > 0"
+            )
+        return Elementwise.infer(self, condition.with_dtype(a.dtype), a, b)
+
+    def compute(self, condition: Array, a: Array, b: Array, *, out: Array) -> None:
+        np.copyto(out, b)
+        np.copyto(out, a, where=condition)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        condition, _, _ = node.inputs
+        return None, where(condition, upstream, 0), where(condition, 0, upstream)
+
+
+def where(condition: TensorLike, a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+    """a where the condition (bool) holds, else b.
+
+    What is not chosen gets a gradient of 0. Where its own derivative is inf or nan, 0 times that is nan
+    again: keep its input harmless too, as in `where(x > 0, log(where(x > 0, x, 1)), 0)`.
+    """
+    tensor = operand(condition)
+    with tensor.graph:
+        return Where()(tensor, *operands(a, b), name=name)
+
+
+@dataclass(frozen=True)
+class Cast(Elementwise):
+    """x in another dtype."""
+
+    dtype: np.dtype[Any]
+
+    def infer(self, x: Spec) -> Spec:
+        return x.with_dtype(self.dtype)
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        np.copyto(out, x, casting="unsafe")
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return cast(upstream, node.inputs[0].dtype)
+
+
+def cast(x: TensorLike, dtype: DTypeLike, name: str | None = None) -> Tensor:
+    """x in another dtype; floats that become int64 or uint8 lose their fraction, and have no derivative."""
+    tensor, wanted = operand(x), as_dtype(dtype)
+    return tensor if tensor.dtype == wanted else Cast(wanted)(tensor, name=name)

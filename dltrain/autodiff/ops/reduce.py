@@ -1,0 +1,192 @@
+"""Reductions: sum, mean, max, min, argmax, logsumexp.
+
+Their functions take `axes` (an axis, several, or None for all; negative ones count from the end) and
+`keepdims` (leave each reduced axis in place with size 1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
+from dltrain.autodiff.ops.bases import operand, require_float, require_number
+from dltrain.autodiff.ops.exponential import exp, log
+from dltrain.autodiff.ops.logic import cast, equal, is_finite, where
+from dltrain.autodiff.ops.shape import broadcast_to, expand_dims, squeeze, stop_gradient
+from dltrain.autodiff.spec import Array, Spec, normalize_axes, normalize_axis
+from dltrain.errors import GraphError
+
+Axes = int | Sequence[int] | None
+
+
+@dataclass(frozen=True)
+class Reduction(Op, abstract=True):
+    """One number from all those along `axes` (sorted, counted from the front)."""
+
+    axes: tuple[int, ...]
+    keepdims: bool
+
+    def infer(self, x: Spec) -> Spec:
+        require_number(x)
+        if self.keepdims:
+            return x.with_shape(1 if axis in self.axes else size for axis, size in enumerate(x.shape))
+        return x.with_shape(size for axis, size in enumerate(x.shape) if axis not in self.axes)
+
+    def expanded(self, reduced: Tensor) -> Tensor:
+        """A tensor of the output's shape with the reduced axes back in place, as size 1."""
+        return reduced if self.keepdims or not self.axes else expand_dims(reduced, self.axes)
+
+
+class Sum(Reduction):
+    """The sum."""
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        np.add.reduce(x, axis=self.axes, out=out, keepdims=self.keepdims)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return broadcast_to(self.expanded(upstream), node.inputs[0].shape)
+
+
+def sum(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+    """The sum along the axes; 0 along an empty one. float32, float64 or int64."""
+    tensor = operand(x)
+    return Sum(normalize_axes(axes, tensor.spec.rank), keepdims)(tensor, name=name)
+
+
+class Mean(Reduction):
+    """The arithmetic mean."""
+
+    def infer(self, x: Spec) -> Spec:
+        require_float(x)
+        return super().infer(x)
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        np.add.reduce(x, axis=self.axes, out=out, keepdims=self.keepdims)
+        np.divide(out, _count(x, self.axes), out=out)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        (x,) = node.inputs
+        share = upstream / Size(self.axes, x.dtype)(x)
+        return broadcast_to(self.expanded(share), x.shape)
+
+
+def mean(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+    """The arithmetic mean along the axes; nan along an empty one. float32 or float64."""
+    tensor = operand(x)
+    return Mean(normalize_axes(axes, tensor.spec.rank), keepdims)(tensor, name=name)
+
+
+@dataclass(frozen=True)
+class Size(Op):
+    """How many numbers x has along `axes`, as a float; of x only the shape is used."""
+
+    axes: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def infer(self, x: Spec) -> Spec:
+        return Spec((), self.dtype)
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        out[...] = _count(x, self.axes)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        return (None,)
+
+
+def _count(x: Array, axes: Sequence[int]) -> int:
+    return math.prod(x.shape[axis] for axis in axes)
+
+
+@dataclass(frozen=True)
+class Extremum(Reduction, abstract=True):
+    """The greatest or the least."""
+
+    ufunc: ClassVar[np.ufunc]
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        if out.size and not _count(x, self.axes):
+            raise GraphError(f"an empty axis has no {self.label}")
+        self.ufunc.reduce(x, axis=self.axes, out=out, keepdims=self.keepdims)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        (x,) = node.inputs
+        attained = cast(equal(x, self.expanded(node)), x.dtype)
+        ties = sum(attained, self.axes, keepdims=True)
+        return attained * (self.expanded(upstream) / ties)
+
+
+class Max(Extremum):
+    """The greatest."""
+
+    ufunc = np.maximum
+
+
+def max(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+    """The greatest along the axes, nan where one is nan; those that tie share the gradient equally.
+
+    Raises:
+        GraphError: an axis is empty (when it runs).
+    """
+    tensor = operand(x)
+    return Max(normalize_axes(axes, tensor.spec.rank), keepdims)(tensor, name=name)
+
+
+class Min(Extremum):
+    """The least."""
+
+    ufunc = np.minimum
+
+
+def min(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+    """The least along the axes, nan where one is nan; those that tie share the gradient equally.
+
+    Raises:
+        GraphError: an axis is empty (when it runs).
+    """
+    tensor = operand(x)
+    return Min(normalize_axes(axes, tensor.spec.rank), keepdims)(tensor, name=name)
+
+
+@dataclass(frozen=True)
+class Argmax(Op):
+    """Where along the axis the greatest is."""
+
+    axis: int
+    keepdims: bool
+
+    def infer(self, x: Spec) -> Spec:
+        kept = (1,) if self.keepdims else ()
+        return Spec((*x.shape[: self.axis], *kept, *x.shape[self.axis + 1 :]), np.dtype(np.int64))
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        if out.size and not x.shape[self.axis]:
+            raise GraphError("an empty axis has no argmax")
+        np.argmax(x, axis=self.axis, out=out, keepdims=self.keepdims)
+
+
+def argmax(x: TensorLike, axis: int = -1, keepdims: bool = False, name: str | None = None) -> Tensor:
+    """The position along the axis of the greatest, the first of those that tie; int64, no derivative.
+
+    Raises:
+        GraphError: the axis is empty (when it runs).
+    """
+    tensor = operand(x)
+    return Argmax(normalize_axis(axis, tensor.spec.rank), keepdims)(tensor, name=name)
+
+
+def logsumexp(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+    """log(sum(exp(x))) along the axes, without overflow; -inf along an axis of nothing but -inf.
+
+    Computed as m + log(sum(exp(x - m))) with m the greatest. float32 or float64.
+    """
+    tensor = operand(x)
+    with tensor.graph, name_scope(name or "logsumexp"):
+        greatest = stop_gradient(max(tensor, axes, keepdims=True))
+        shift = where(is_finite(greatest), greatest, 0)  # inf - inf would be nan
+        total = shift + log(sum(exp(tensor - shift), axes, keepdims=True))
+        return total if keepdims else squeeze(total, normalize_axes(axes, tensor.spec.rank))

@@ -1,0 +1,216 @@
+"""The same numbers in another shape; and stop_gradient, the same numbers as a constant."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dltrain.autodiff.graph import Tensor, TensorLike
+from dltrain.autodiff.leaves import StopGradient
+from dltrain.autodiff.ops.bases import View, operand
+from dltrain.autodiff.spec import (
+    Array,
+    Dimension,
+    Shape,
+    Spec,
+    as_shape,
+    broadcast_shapes,
+    normalize_axes,
+    normalize_axis,
+)
+from dltrain.errors import GraphError
+
+
+@dataclass(frozen=True)
+class Reshape(View):
+    """The same numbers, in the same order, in another shape."""
+
+    shape: Shape
+
+    def infer(self, x: Spec) -> Spec:
+        if _names(x.shape) != _names(self.shape) or _size(x.shape) != _size(self.shape):
+            raise _does_not_fit(x.shape, self.shape)
+        return x.with_shape(self.shape)
+
+    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return x.reshape(shape)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return reshape(upstream, node.inputs[0].shape)
+
+
+def reshape(x: TensorLike, shape: Sequence[Dimension], name: str | None = None) -> Tensor:
+    """The same numbers, in the same order, in another shape.
+
+    Arguments:
+        shape: sizes and names; one may be -1, which is then what the others leave. A named dimension of x
+            must be kept: `("batch", 28, 28)` becomes `("batch", 784)`, and not `(-1,)`.
+
+    Raises:
+        GraphError: the two shapes do not hold equally many numbers.
+    """
+    tensor = operand(x)
+    return Reshape(_resolve(tensor.shape, list(shape)))(tensor, name=name)
+
+
+def _resolve(shape: Shape, wanted: list[Dimension]) -> Shape:
+    """`wanted` with its -1 replaced."""
+    if -1 not in wanted:
+        return as_shape(wanted)
+    position = wanted.index(-1)
+    others = as_shape(wanted[:position] + wanted[position + 1 :])
+    missing_names = list((_names(shape) - _names(others)).elements())
+    size, rest = _size(shape), _size(others)
+    rest_divides = rest > 0 and size % rest == 0
+    missing: Dimension
+    if not missing_names and rest_divides:
+        missing = size // rest
+    elif len(missing_names) == 1 and size == rest:
+        missing = missing_names[0]
+    else:
+        raise _does_not_fit(shape, tuple(wanted))
+    return (*others[:position], missing, *others[position:])
+
+
+def _names(shape: Shape) -> Counter[str]:
+    return Counter(dimension for dimension in shape if isinstance(dimension, str))
+
+
+def _size(shape: Shape) -> int:
+    """The product of the sizes, names left out."""
+    return math.prod(dimension for dimension in shape if isinstance(dimension, int))
+
+
+def _does_not_fit(shape: Shape, wanted: Shape) -> GraphError:
+    listed = " to ".join(str(list(some)).replace("'", "") for some in (shape, wanted))
+    merged = "; a named dimension must be kept and not merged with another" if _names(shape) else ""
+    return GraphError(f"cannot reshape {listed}: they do not hold equally many numbers{merged}")
+
+
+@dataclass(frozen=True)
+class Transpose(View):
+    """The axes in another order."""
+
+    axes: tuple[int, ...]
+
+    def infer(self, x: Spec) -> Spec:
+        if len(self.axes) != x.rank:
+            raise GraphError(f"{len(self.axes)} axes are listed for a tensor of rank {x.rank}")
+        return x.with_shape(x.shape[axis] for axis in self.axes)
+
+    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return x.transpose(self.axes)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        inverse = sorted(range(len(self.axes)), key=self.axes.__getitem__)
+        return transpose(upstream, inverse)
+
+
+def transpose(x: TensorLike, axes: Sequence[int] | None = None, name: str | None = None) -> Tensor:
+    """The axes in another order: axis i of the result is axis `axes[i]` of x; default all reversed.
+
+    Raises:
+        GraphError: `axes` is not a permutation of the axes of x.
+    """
+    tensor = operand(x)
+    rank = tensor.spec.rank
+    order = range(rank)[::-1] if axes is None else axes
+    normalize_axes(order, rank)  # refuses an axis that is repeated or does not exist
+    return Transpose(tuple(normalize_axis(axis, rank) for axis in order))(tensor, name=name)
+
+
+@dataclass(frozen=True)
+class ExpandDims(View):
+    """New axes of size 1; `axes` are where they are in the output, sorted."""
+
+    axes: tuple[int, ...]
+
+    def infer(self, x: Spec) -> Spec:
+        rest = iter(x.shape)
+        return x.with_shape(1 if axis in self.axes else next(rest) for axis in range(x.rank + len(self.axes)))
+
+    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return np.expand_dims(x, self.axes)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return squeeze(upstream, self.axes)
+
+
+def expand_dims(x: TensorLike, axes: int | Sequence[int], name: str | None = None) -> Tensor:
+    """x with new axes of size 1.
+
+    Arguments:
+        axes: where the new ones are in the result; -1 is the last.
+    """
+    tensor = operand(x)
+    count = 1 if isinstance(axes, int) else len(axes)
+    return ExpandDims(normalize_axes(axes, tensor.spec.rank + count))(tensor, name=name)
+
+
+@dataclass(frozen=True)
+class Squeeze(View):
+    """Without `axes`, which are of size 1."""
+
+    axes: tuple[int, ...]
+
+    def infer(self, x: Spec) -> Spec:
+        for axis in self.axes:
+            if x.shape[axis] != 1:
+                raise GraphError(
+                    f"axis {axis} has size {x.shape[axis]}, and only axes of size 1 can be left out"
+                )
+        return x.with_shape(size for axis, size in enumerate(x.shape) if axis not in self.axes)
+
+    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return x.squeeze(self.axes)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return expand_dims(upstream, self.axes)
+
+
+def squeeze(x: TensorLike, axes: int | Sequence[int] | None = None, name: str | None = None) -> Tensor:
+    """x without some axes of size 1; default all those (a named dimension is never one).
+
+    Raises:
+        GraphError: one of `axes` is not of size 1.
+    """
+    tensor = operand(x)
+    if axes is None:
+        axes = [axis for axis, size in enumerate(tensor.shape) if size == 1]
+    return Squeeze(normalize_axes(axes, tensor.spec.rank))(tensor, name=name)
+
+
+@dataclass(frozen=True)
+class BroadcastTo(View):
+    """Repeated along new axes and those of size 1."""
+
+    shape: Shape
+
+    def infer(self, x: Spec) -> Spec:
+        if broadcast_shapes(x.shape, self.shape) != self.shape:
+            raise GraphError(f"it does not broadcast to {str(list(self.shape)).replace(chr(39), '')}")
+        return x.with_shape(self.shape)
+
+    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return np.broadcast_to(x, shape)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream  # the reverse walk sums it back
+
+
+def broadcast_to(x: TensorLike, shape: Sequence[Dimension], name: str | None = None) -> Tensor:
+    """x repeated along new leading axes and axes of size 1, by NumPy's rule.
+
+    Raises:
+        GraphError: x does not broadcast to the shape.
+    """
+    return BroadcastTo(as_shape(shape))(operand(x), name=name)
+
+
+def stop_gradient(x: TensorLike, name: str | None = None) -> Tensor:
+    """x itself, taken as a constant by `gradients`."""
+    return StopGradient()(operand(x), name=name)

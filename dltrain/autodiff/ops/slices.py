@@ -1,0 +1,205 @@
+"""Parts of tensors, and tensors from parts: slice, concat, pack."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dltrain.autodiff.graph import Op, Tensor, TensorLike
+from dltrain.autodiff.ops.bases import View, operand, operands, require_same_dtype
+from dltrain.autodiff.ops.shape import reshape
+from dltrain.autodiff.spec import Array, Shape, Spec, normalize_axis
+from dltrain.errors import GraphError
+
+Range = tuple[int | None, int | None, int | None]
+Key = tuple[int | Range | None, ...]  # hashable, as Python's slices are not before 3.12
+
+
+@dataclass(frozen=True)
+class Slice(View):
+    """x[key]; `key` has an index, a range or a None (a new axis) for every axis."""
+
+    key: Key
+
+    def infer(self, x: Spec) -> Spec:
+        axes = iter(x.shape)
+        shape: list[int | str] = []
+        for part in self.key:
+            if part is None:
+                shape.append(1)
+                continue
+            size = next(axes)
+            if isinstance(part, int):
+                if isinstance(size, int) and not -size <= part < size:
+                    raise GraphError(f"index {part} is outside of a dimension of size {size}")
+            elif isinstance(size, int):
+                shape.append(len(range(*builtins.slice(*part).indices(size))))
+            elif part == (None, None, None):
+                shape.append(size)
+            else:
+                raise GraphError(
+                    f"a part of the named dimension {size} has no known size", fix="take all of it with `:`"
+                )
+        return x.with_shape(shape)
+
+    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return _part(x, self.key)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return Unslice(self.key, node.inputs[0].shape)(upstream)
+
+
+def slice(x: TensorLike, key: Any, name: str | None = None) -> Tensor:
+    """x[key], where the key holds integers, slices with positive steps, None (a new axis) and `...`.
+
+    Of a named dimension all may be taken (`:`) or one index.
+
+    Raises:
+        GraphError: anything else in the key, an index out of range, or more indices than axes.
+    """
+    tensor = operand(x)
+    return Slice(_normal_key(key, tensor.spec.rank))(tensor, name=name)
+
+
+def _normal_key(key: Any, rank: int) -> Key:
+    parts = list(key) if isinstance(key, tuple) else [key]
+    for part in parts:
+        if isinstance(part, Tensor | np.ndarray | list):
+            raise GraphError("a tensor or an array is no index", fix="use gather()")
+    missing = rank - builtins.sum(part is not None and part is not Ellipsis for part in parts)
+    if missing < 0:
+        raise GraphError(f"more indices than the {rank} axes there are")
+    if Ellipsis not in parts:
+        parts.append(Ellipsis)
+    position = parts.index(Ellipsis)
+    parts[position : position + 1] = [builtins.slice(None)] * missing
+    return tuple(_normal_part(part) for part in parts)
+
+
+def _normal_part(part: Any) -> int | Range | None:
+    if part is None:
+        return None
+    if isinstance(part, int | np.integer) and not isinstance(part, bool):
+        return int(part)
+    if isinstance(part, builtins.slice):
+        start, stop, step = (None if end is None else int(end) for end in (part.start, part.stop, part.step))
+        if step is not None and step <= 0:
+            raise GraphError(f"a slice cannot have the step {step}", fix="give a positive step")
+        return start, stop, step
+    raise GraphError(f"not an index: {part!r}", fix="use integers, slices, None and ...")
+
+
+def _part(x: Array, key: Key) -> Array:
+    """The view x[key], also where it is a single number."""
+    index = tuple(builtins.slice(*part) if isinstance(part, tuple) else part for part in key)
+    part: Array = x[(*index, Ellipsis)]
+    return part
+
+
+@dataclass(frozen=True)
+class Unslice(Op):
+    """Zeros of `shape` with the input at `key`: the gradient of Slice."""
+
+    key: Key
+    shape: Shape
+
+    def infer(self, part: Spec) -> Spec:
+        return part.with_shape(self.shape)
+
+    def compute(self, part: Array, *, out: Array) -> None:
+        out.fill(0)
+        np.copyto(_part(out, self.key), part)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return Slice(self.key)(upstream)
+
+
+@dataclass(frozen=True)
+class Concat(Op):
+    """The inputs one after the other along the axis."""
+
+    axis: int
+
+    def infer(self, *inputs: Spec) -> Spec:
+        require_same_dtype(*inputs)
+        first, axis = inputs[0], self.axis
+        total = 0
+        for spec in inputs:
+            if spec.rank != first.rank or spec.with_shape(_without(spec, axis)) != first.with_shape(
+                _without(first, axis)
+            ):
+                raise GraphError(f"shapes differ in another axis than {axis}")
+            size = spec.shape[axis]
+            if isinstance(size, str):
+                raise GraphError(f"the named dimension {size} cannot be joined with others")
+            total += size
+        return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
+
+    def compute(self, *inputs: Array, out: Array) -> None:
+        np.concatenate(inputs, axis=self.axis, out=out)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        parts: list[Tensor | None] = []
+        start = 0
+        for tensor in node.inputs:
+            size = tensor.shape[self.axis]
+            assert isinstance(size, int)
+            before = (builtins.slice(None),) * self.axis
+            parts.append(slice(upstream, (*before, builtins.slice(start, start + size))))
+            start += size
+        return parts
+
+
+def _without(spec: Spec, axis: int) -> Shape:
+    return spec.shape[:axis] + spec.shape[axis + 1 :]
+
+
+def concat(tensors: Sequence[TensorLike], axis: int = 0, name: str | None = None) -> Tensor:
+    """The tensors one after the other along the axis, of one dtype and equal in all other dimensions.
+
+    Raises:
+        GraphError: there are none, they differ elsewhere, or the axis is a named dimension.
+    """
+    if not tensors:
+        raise GraphError("concat() was given no tensors")
+    inputs = operands(*tensors)
+    return Concat(normalize_axis(axis, inputs[0].spec.rank))(*inputs, name=name)
+
+
+class Pack(Op):
+    """The numbers of all inputs as one vector."""
+
+    def infer(self, *inputs: Spec) -> Spec:
+        require_same_dtype(*inputs)
+        return inputs[0].with_shape([builtins.sum(math.prod(spec.sizes) for spec in inputs)])
+
+    def compute(self, *inputs: Array, out: Array) -> None:
+        start = 0
+        for x in inputs:
+            np.copyto(out[start : start + x.size].reshape(x.shape), x)
+            start += x.size
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        parts: list[Tensor | None] = []
+        start = 0
+        for tensor in node.inputs:
+            size = math.prod(tensor.spec.sizes)
+            parts.append(reshape(upstream[start : start + size], tensor.shape))
+            start += size
+        return parts
+
+
+def pack(tensors: Sequence[TensorLike], name: str | None = None) -> Tensor:
+    """The numbers of all tensors, which are of one dtype, as one vector: in order, each row by row.
+
+    Raises:
+        GraphError: there are none, or one has a named dimension.
+    """
+    if not tensors:
+        raise GraphError("pack() was given no tensors")
+    return Pack()(*operands(*tensors), name=name)
