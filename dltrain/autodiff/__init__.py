@@ -1,1 +1,33 @@
 """Define, differentiate, compile, run: the autodiff core. It knows nothing of training."""
+
+from dltrain.autodiff.gradients import gradients
+from dltrain.autodiff.graph import (
+    Graph,
+    Op,
+    Tensor,
+    default_graph,
+    name_scope,
+    reset_default_graph,
+    source,
+)
+from dltrain.autodiff.leaves import constant, placeholder
+from dltrain.autodiff.session import Session
+from dltrain.autodiff.spec import Spec
+from dltrain.autodiff.variable import Updates, Variable
+
+__all__ = [
+    "Graph",
+    "Op",
+    "Session",
+    "Spec",
+    "Tensor",
+    "Updates",
+    "Variable",
+    "constant",
+    "default_graph",
+    "gradients",
+    "name_scope",
+    "placeholder",
+    "reset_default_graph",
+    "source",
+]
