@@ -1,0 +1,289 @@
+"""The directory of one run: how it is named, found, locked, and what `run.json` tells about it.
+
+runs/mlp-20261123-141502-k3f9/
+  config.yaml          resolved: `dltrain fit` accepts it and repeats the run
+  config.source.yaml   as the user wrote it
+  run.json             status, command line, overrides, seed, versions, BLAS, threads, times, exit code
+  metrics.jsonl, metrics.csv, summary.json, tensorboard/, checkpoints/
+  lock                 held by the process that trains
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from dltrain.errors import DltrainError, RunError, UsageError
+from dltrain.training.atomic_files import read_plain_file, storage_errors, sync_folder, write_atomically
+from dltrain.training.run_lock import RunLock
+
+Status = Literal["running", "completed", "stopped", "failed", "diverged"]
+
+_SUFFIX_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+_LARGEST_RECORD = 16 * 2**20
+
+
+class RunDirectory:
+    """The directory of a run; made by `create` (for a new run) or `open` (for one that is there).
+
+    To write into it, hold its lock: `create` takes it, after `open` call `lock`. As a context manager, it
+    releases the lock at the end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: RunLock | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.absolute().name
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def source_config(self) -> Path:
+        return self.path / "config.source.yaml"
+
+    @property
+    def record_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | None = None,
+        *,
+        runs: Path = Path("runs"),
+        name: str = "mlp",
+        now: datetime | None = None,
+    ) -> Self:
+        """Makes the directory of a new run and locks it.
+
+        Arguments:
+            path: exactly this directory, which must be empty or not exist; None for a new name below `runs`.
+            name: first part of the new name; followed by date, time and four random letters.
+            now: the time in that name; the local time if None.
+
+        Raises RunError if `path` is in use, UsageError for a bad `name`, StorageError.
+        """
+        if path is None:
+            path = _make_below(runs, name, now or datetime.now())
+        with storage_errors(path, "cannot create run directory"):
+            if path.exists() and not path.is_dir():
+                raise RunError("not a directory", where=str(path), fix="give another --run-dir")
+            path.mkdir(parents=True, exist_ok=True)
+        run = cls(path)
+        run._check_empty()
+        run.lock()
+        try:
+            run._check_empty()  # another process may have been faster, and even be done
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def open(cls, reference: str, runs: Path = Path("runs")) -> Self:
+        """Finds the run that `reference` means.
+
+        Arguments:
+            reference: its path, a unique prefix of its name below `runs`, or `latest`.
+
+        Raises RunError when there is none, or more than one.
+        """
+        known = _runs_below(runs)
+        if reference == "latest":
+            if not known:
+                raise RunError("no run yet", where=str(runs), fix="train one: dltrain fit CONFIG")
+            return cls(max(known, key=_started))
+        path = Path(reference)
+        if reference and _is_run(path):
+            return cls(path)
+        names = [run.name for run in known]
+        matches = [name for name in names if name.startswith(reference)] if reference else []
+        if reference in matches:
+            matches = [reference]
+        if len(matches) == 1:
+            return cls(runs / matches[0])
+        if matches:
+            raise RunError(
+                f"more than one run starts with {reference!r}",
+                where=str(runs),
+                why=_listed(matches),
+                fix="type more of the name",
+            )
+        if reference and os.path.isdir(path):
+            raise RunError("not a run directory", where=str(path), why="it holds no run.json")
+        near = get_close_matches(reference, names, n=3, cutoff=0.5)
+        raise RunError(
+            f"no run named {reference!r}",
+            where=str(runs),
+            why="" if names else "there are no runs",
+            fix=f"did you mean {_listed(near)}?"
+            if near
+            else "give a path, a prefix of a run's name, or latest",
+        )
+
+    def lock(self) -> None:
+        """Makes this process the one writer. Raises RunError when another one is."""
+        self._lock = RunLock(self.path / "lock")
+
+    def close(self) -> None:
+        """Releases the lock, if it is held."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def begin(
+        self,
+        *,
+        config: str,
+        source_config: bytes,
+        command: Sequence[str],
+        overrides: Sequence[str],
+        seed: int,
+        environment: Mapping[str, Any],
+    ) -> None:
+        """Writes both configs, `run.json` with status `running`, and makes the folder for checkpoints.
+
+        Arguments:
+            config: the resolved config, as YAML; `source_config`: the file that the user wrote.
+            command: the command line, a word an item; `overrides`: its `key=value` items.
+            environment: see `describe_environment`.
+        """
+        with storage_errors(self.checkpoints, "cannot create"):
+            self.checkpoints.mkdir()
+        write_atomically(self.config, config.encode())
+        write_atomically(self.source_config, source_config)
+        self._write_record(
+            {
+                "format": 1,
+                "status": "running",
+                "command": list(command),
+                "overrides": list(overrides),
+                "seed": seed,
+                **environment,
+                "started": _now(),
+                "ended": None,
+                "exit_code": None,
+                "resumed": [],
+            }
+        )
+
+    def resume(self, *, step: int, command: Sequence[str], environment: Mapping[str, Any]) -> None:
+        """Notes in `run.json` that training goes on after `step`, and that the run is running again."""
+        record = self.record()
+        again = {"at": _now(), "step": step, "command": list(command), **environment}
+        resumed = [*record.get("resumed", []), again]
+        self._write_record(
+            record | {"status": "running", "ended": None, "exit_code": None, "resumed": resumed}
+        )
+
+    def finish(self, status: Status, exit_code: int) -> None:
+        """Notes in `run.json` how the run ended, and when."""
+        self._write_record(self.record() | {"status": status, "ended": _now(), "exit_code": exit_code})
+
+    def record(self) -> dict[str, Any]:
+        """The content of `run.json`. Raises RunError when it is missing or damaged."""
+        with storage_errors(self.record_file, "cannot read"):
+            try:
+                record = json.loads(read_plain_file(self.record_file, at_most=_LARGEST_RECORD))
+            except FileNotFoundError as error:
+                raise RunError(
+                    "not a run directory", where=str(self.path), why="it holds no run.json"
+                ) from error
+            except (ValueError, RecursionError) as error:
+                raise RunError("damaged file", where=str(self.record_file), why=str(error)) from error
+        if not isinstance(record, dict) or not isinstance(record.get("resumed"), list):
+            raise RunError("damaged file", where=str(self.record_file), why="it is no record of a run")
+        return record
+
+    def _write_record(self, record: Mapping[str, Any]) -> None:
+        write_atomically(self.record_file, json.dumps(record, indent=1, allow_nan=False).encode() + b"\n")
+
+    def _check_empty(self) -> None:
+        with storage_errors(self.path, "cannot read"):
+            empty = set(os.listdir(self.path)) <= {"lock"}
+        if not empty:
+            raise RunError(
+                "run directory is not empty",
+                where=str(self.path),
+                fix="give another --run-dir or remove it; to continue the run in it, use --resume",
+            )
+
+
+def _make_below(runs: Path, name: str, now: datetime) -> Path:
+    """Makes a directory with a new name below `runs`; at any moment, only one process can make it."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise UsageError(
+            "bad name for a run",
+            where=repr(name),
+            fix="use 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first",
+        )
+    with storage_errors(runs, "cannot create run directory"):
+        runs.mkdir(parents=True, exist_ok=True)
+        while True:
+            suffix = "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(4))
+            path = runs / f"{name}-{now:%Y%m%d-%H%M%S}-{suffix}"
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            sync_folder(runs)
+            return path
+
+
+def _is_run(path: Path) -> bool:
+    return os.path.isfile(path / "run.json")  # False, where Path.is_file raises, if it may not be looked at
+
+
+def _runs_below(runs: Path) -> list[Path]:
+    with storage_errors(runs, "cannot read"):
+        return sorted(path for path in runs.iterdir() if _is_run(path)) if runs.is_dir() else []
+
+
+def _started(run: Path) -> str:
+    """When the run began, as text that sorts; a run whose record is damaged counts as the oldest."""
+    try:
+        return str(RunDirectory(run).record().get("started", ""))
+    except DltrainError:
+        return ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

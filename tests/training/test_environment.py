@@ -1,0 +1,55 @@
+"""What a run records about the machine and the software."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dltrain.training.environment import describe_environment, git_commit, threads
+
+
+def test_it_is_plain_data_with_the_versions() -> None:
+    environment = describe_environment()
+    assert json.loads(json.dumps(environment)) == environment
+    assert environment["versions"]["numpy"] == np.__version__
+    assert environment["versions"]["python"] == platform.python_version()
+    assert environment["versions"]["dltrain"]
+    assert environment["blas"]["name"]
+    assert environment["threads"] >= 1
+
+
+def test_threads_are_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads() == 3
+    for not_a_number in ("", "0", "-1", "many", "4,2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", not_a_number)
+        assert 1 <= threads() <= (os.cpu_count() or 1)
+
+
+def test_git_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("GIT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_commit(tmp_path) is None
+    assert git_commit(tmp_path / "missing") is None
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    try:
+        subprocess.run([*git, "init", "--quiet"], check=True)
+    except FileNotFoundError:
+        pytest.skip("git is not installed")
+    assert git_commit(tmp_path) is None  # nothing is committed yet
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "x"], check=True)
+    commit = git_commit(tmp_path)
+    assert commit is not None
+    assert len(commit) == 40
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_commit(tmp_path) is None
