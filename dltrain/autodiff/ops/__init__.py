@@ -34,6 +34,11 @@ from dltrain.autodiff.ops.exponential import (
     sin,
     sqrt,
 )
+from dltrain.autodiff.ops.gather import (
+    gather,
+    one_hot,
+    scatter_add,
+)
 from dltrain.autodiff.ops.logic import (
     cast,
     equal,
@@ -50,6 +55,12 @@ from dltrain.autodiff.ops.logic import (
 )
 from dltrain.autodiff.ops.matmul import (
     matmul,
+)
+from dltrain.autodiff.ops.random import (
+    dropout,
+    random_normal,
+    random_uniform,
+    truncated_normal,
 )
 from dltrain.autodiff.ops.reduce import (
     argmax,
@@ -72,6 +83,12 @@ from dltrain.autodiff.ops.slices import (
     pack,
     slice,
 )
+from dltrain.autodiff.ops.softmax import (
+    log_softmax,
+    sigmoid_cross_entropy,
+    softmax,
+    softmax_cross_entropy,
+)
 
 __all__ = [
     "abs",
@@ -82,12 +99,14 @@ __all__ = [
     "concat",
     "cos",
     "divide",
+    "dropout",
     "elu",
     "equal",
     "exp",
     "expand_dims",
     "expm1",
     "floor",
+    "gather",
     "gelu",
     "greater",
     "greater_equal",
@@ -97,6 +116,7 @@ __all__ = [
     "less_equal",
     "log",
     "log1p",
+    "log_softmax",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -110,15 +130,22 @@ __all__ = [
     "multiply",
     "negative",
     "not_equal",
+    "one_hot",
     "pack",
     "power",
+    "random_normal",
+    "random_uniform",
     "relu",
     "reshape",
+    "scatter_add",
     "sigmoid",
+    "sigmoid_cross_entropy",
     "sign",
     "silu",
     "sin",
     "slice",
+    "softmax",
+    "softmax_cross_entropy",
     "softplus",
     "sqrt",
     "square",
@@ -129,5 +156,6 @@ __all__ = [
     "sum",
     "tanh",
     "transpose",
+    "truncated_normal",
     "where",
 ]

@@ -193,6 +193,8 @@ def minimum(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 
 
 def _winner_takes(upstream: Tensor, a_wins: Tensor, a: Tensor, b: Tensor) -> Sequence[Tensor | None]:
-    half = where(equal(a, b), upstream * 0.5, 0)
-    to_a = where(a_wins, upstream, half)
-    return to_a, upstream - to_a
+    tie = equal(a, b)
+    half = upstream * 0.5
+    to_a = where(tie, half, where(a_wins, upstream, 0))
+    to_b = where(tie, half, where(a_wins, 0, upstream))
+    return to_a, to_b

@@ -1,0 +1,149 @@
+"""Choosing by integers: gather, its gradient scatter_add, and one_hot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from dltrain.autodiff.graph import Op, Tensor, TensorLike
+from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.ops.bases import operand, require_number
+from dltrain.autodiff.ops.logic import cast
+from dltrain.autodiff.spec import Array, Dimension, Spec, as_dtype, normalize_axis
+from dltrain.errors import GraphError
+
+
+def require_indices(spec: Spec) -> None:
+    """
+    Raises:
+        GraphError: not int64.
+    """
+    if spec.dtype != np.int64:
+        raise GraphError(f"indices are int64, not {spec.dtype.name}", fix="cast() them")
+
+
+def check_range(indices: Array, size: int, kind: str = "index") -> None:
+    """
+    Raises:
+        GraphError: one of `indices` (int64) is not in 0..size-1; the message gives its value.
+    """
+    if indices.size and indices.view(np.uint64).max() >= size:  # as unsigned, negative ones are huge
+        wrong = indices[(indices < 0) | (indices >= size)].flat[0]
+        allowed = f"0 to {size - 1}" if size else "none, the dimension is empty"
+        raise GraphError(f"{kind} {wrong} is out of range", fix=f"allowed: {allowed}")
+
+
+@dataclass(frozen=True)
+class Gather(Op):
+    """The slices of x, across the axis, that the indices name."""
+
+    axis: int
+
+    def infer(self, x: Spec, indices: Spec) -> Spec:
+        require_indices(indices)
+        return x.with_shape((*x.shape[: self.axis], *indices.shape, *x.shape[self.axis + 1 :]))
+
+    def compute(self, x: Array, indices: Array, *, out: Array) -> None:
+        check_range(indices, x.shape[self.axis])
+        if out.size:
+            np.take(x, indices, axis=self.axis, out=out, mode="clip")  # in range; "raise" would buffer
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        x, indices = node.inputs
+        return scatter_add(upstream, indices, x.shape[self.axis], self.axis), None
+
+
+def gather(x: TensorLike, indices: TensorLike, axis: int = 0, name: str | None = None) -> Tensor:
+    """The slices of x that the indices name: for axis 0 `result[i, ...] = x[indices[i], ...]`.
+
+    Arguments:
+        x: of any dtype, `[..., size, ...]` with `size` at the axis.
+        indices: int64 of any shape, from 0 to size - 1; their shape replaces the axis in the result.
+
+    Raises:
+        GraphError: an index is out of range (when it runs), negative ones included.
+    """
+    tensor = operand(x)
+    with tensor.graph:
+        return Gather(normalize_axis(axis, tensor.spec.rank))(tensor, as_tensor(indices), name=name)
+
+
+@dataclass(frozen=True)
+class ScatterAdd(Op):
+    """Zeros with `size` at the axis, to which each update is added where its index says."""
+
+    axis: int
+    size: Dimension
+
+    def infer(self, updates: Spec, indices: Spec) -> Spec:
+        require_number(updates)
+        require_indices(indices)
+        end = self.axis + indices.rank
+        if updates.shape[self.axis : end] != indices.shape:
+            raise GraphError(f"the updates' axes from {self.axis} on are not those of the indices")
+        return updates.with_shape((*updates.shape[: self.axis], self.size, *updates.shape[end:]))
+
+    def compute(self, updates: Array, indices: Array, *, out: Array) -> None:
+        check_range(indices, out.shape[self.axis])
+        out.fill(0)
+        index: Any = (*(slice(None),) * self.axis, indices)
+        np.add.at(out, index, updates)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        return gather(upstream, node.inputs[1], self.axis), None
+
+
+def scatter_add(
+    updates: TensorLike, indices: TensorLike, size: Dimension, axis: int = 0, name: str | None = None
+) -> Tensor:
+    """Zeros to which updates are added: for axis 0 `result[indices[i], ...] += updates[i, ...]`.
+
+    Arguments:
+        updates: float32, float64 or int64; from the axis on its shape is that of the indices.
+        indices: int64 of any shape, from 0 to size - 1; the updates of an index that repeats add up.
+        size: of the result's dimension at the axis (counted from the front).
+
+    Raises:
+        GraphError: the shapes don't match, or an index is out of range (when it runs).
+    """
+    tensor = operand(updates)
+    with tensor.graph:
+        return ScatterAdd(normalize_axis(axis, tensor.spec.rank + 1), size)(
+            tensor, as_tensor(indices), name=name
+        )
+
+
+@dataclass(frozen=True)
+class OneHot(Op):
+    """1 at the index along a new last axis, else 0."""
+
+    size: int
+    dtype: np.dtype[Any]
+
+    def infer(self, indices: Spec) -> Spec:
+        require_indices(indices)
+        return Spec((*indices.shape, self.size), self.dtype)
+
+    def compute(self, indices: Array, *, out: Array) -> None:
+        check_range(indices, self.size)
+        out.fill(0)
+        np.put_along_axis(out, indices[..., None], 1, axis=-1)
+
+
+def one_hot(indices: TensorLike, size: int, dtype: DTypeLike = "float32", name: str | None = None) -> Tensor:
+    """1 at the index along a new last axis of the given size, else 0; it has no derivative.
+
+    Arguments:
+        indices: int64 or uint8 of any shape, from 0 to size - 1.
+
+    Raises:
+        GraphError: an index is out of range (when it runs).
+    """
+    tensor = operand(indices)
+    if tensor.dtype == np.uint8:
+        tensor = cast(tensor, "int64")
+    return OneHot(size, as_dtype(dtype))(tensor, name=name)

@@ -1,0 +1,223 @@
+"""Random numbers as a function of (seed, stream, step), without a state.
+
+The counter-based generator Philox4x64-10 (Salmon et al. 2011) is keyed by seed and stream, and step sets its
+counter. The stream comes from the node's unique name. So every node draws numbers of its own, a run can be
+repeated from any step, and the order in which nodes run does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from dltrain.autodiff.graph import Op, Tensor, TensorLike, default_graph, name_scope
+from dltrain.autodiff.ops.arithmetic import multiply
+from dltrain.autodiff.ops.bases import operand
+from dltrain.autodiff.spec import Array, Dimension, Shape, Spec, as_dtype, as_shape
+from dltrain.errors import GraphError
+
+
+@dataclass(frozen=True)
+class Random(Op, abstract=True):
+    """Numbers of the given shape drawn for (seed, stream, step); step is the input. `out` is contiguous."""
+
+    shape: Shape
+    dtype: np.dtype[Any]
+    seed: int
+    stream: int
+
+    def infer(self, step: Spec) -> Spec:
+        if step.shape or step.dtype != np.int64:
+            raise GraphError(f"the step is {step}, not one int64")
+        if self.dtype.kind != "f":
+            raise GraphError(
+                f"random numbers are float32 or float64, not {self.dtype.name}", fix="cast() them"
+            )
+        return Spec(self.shape, self.dtype)
+
+    def bits(self, step: Array) -> np.random.Philox:
+        """The generator at the start of this step's numbers."""
+        counter = np.zeros(4, np.uint64)
+        counter[3] = step  # the highest word: below it lie 2^192 blocks for each step
+        return np.random.Philox(key=np.array([self.seed, self.stream], np.uint64), counter=counter)
+
+
+@dataclass(frozen=True)
+class RandomUniform(Random):
+    """Uniform from low up to, and without, high."""
+
+    low: float
+    high: float
+
+    def compute(self, step: Array, *, out: Array) -> None:
+        np.random.Generator(self.bits(step)).random(dtype=out.dtype, out=out)
+        np.multiply(out, self.high - self.low, out=out)
+        np.add(out, self.low, out=out)
+        below_high = np.nextafter(out.dtype.type(self.high), out.dtype.type(self.low))
+        np.minimum(out, below_high, out=out)  # rounding could have reached high
+
+
+@dataclass(frozen=True)
+class RandomNormal(Random):
+    """Normal with the given mean and standard deviation."""
+
+    mean: float
+    stddev: float
+
+    def compute(self, step: Array, *, out: Array) -> None:
+        np.random.Generator(self.bits(step)).standard_normal(dtype=out.dtype, out=out)
+        np.multiply(out, self.stddev, out=out)
+        np.add(out, self.mean, out=out)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(Random):
+    """Normal, drawn again until it lies within two standard deviations of the mean."""
+
+    mean: float
+    stddev: float
+
+    def compute(self, step: Array, *, out: Array) -> None:
+        generator = np.random.Generator(self.bits(step))
+        generator.standard_normal(dtype=out.dtype, out=out)
+        numbers = out.reshape(-1)
+        outside = np.flatnonzero(np.abs(numbers) > 2)
+        while outside.size:
+            numbers[outside] = generator.standard_normal(outside.size, dtype=out.dtype)
+            outside = outside[np.abs(numbers[outside]) > 2]
+        np.multiply(out, self.stddev, out=out)
+        np.add(out, self.mean, out=out)
+
+
+@dataclass(frozen=True)
+class DropoutMask(Random):
+    """0 with probability `rate`, else 1 / (1 - rate)."""
+
+    rate: float
+
+    def compute(self, step: Array, *, out: Array) -> None:
+        words = self.bits(step).random_raw(1 + -(-out.size // 4))
+        # 16 bits decide on one element. The threshold is rounded up or down at random, so that the
+        # probability is exactly that asked for.
+        threshold = int((1 - self.rate) * 2**16 + float(words[0]) / 2**64)
+        draws = words[1:].view(np.uint16)[: out.size].reshape(out.shape)
+        np.less(draws, threshold, out=out)  # NumPy writes the bools as floats
+        np.multiply(out, 1 / (1 - self.rate), out=out)
+
+
+def random_uniform(
+    shape: Sequence[Dimension],
+    low: float = 0.0,
+    high: float = 1.0,
+    dtype: DTypeLike = "float32",
+    step: Tensor | None = None,
+    seed: int | None = None,
+    name: str = "random_uniform",
+) -> Tensor:
+    """Uniform random numbers in [low, high).
+
+    Arguments:
+        shape: sizes, or named dimensions that the run binds.
+        dtype: float32 or float64.
+        step: int64 scalar; equal steps give equal numbers. Default the graph's step.
+        seed: 0 or more; default the graph's.
+
+    Raises:
+        GraphError: low is not below high, or the seed is not in 0..2^64-1.
+    """
+    if not low < high:
+        raise GraphError(f"random_uniform: low {low} is not below high {high}")
+    make = partial(RandomUniform, as_shape(shape), as_dtype(dtype), low=float(low), high=float(high))
+    return _add(make, step, seed, name)
+
+
+def random_normal(
+    shape: Sequence[Dimension],
+    mean: float = 0.0,
+    stddev: float = 1.0,
+    dtype: DTypeLike = "float32",
+    step: Tensor | None = None,
+    seed: int | None = None,
+    name: str = "random_normal",
+) -> Tensor:
+    """Normal random numbers; arguments as of `random_uniform`.
+
+    Raises:
+        GraphError: stddev is negative, or the seed is not in 0..2^64-1.
+    """
+    _require_stddev(stddev)
+    make = partial(RandomNormal, as_shape(shape), as_dtype(dtype), mean=float(mean), stddev=float(stddev))
+    return _add(make, step, seed, name)
+
+
+def truncated_normal(
+    shape: Sequence[Dimension],
+    mean: float = 0.0,
+    stddev: float = 1.0,
+    dtype: DTypeLike = "float32",
+    step: Tensor | None = None,
+    seed: int | None = None,
+    name: str = "truncated_normal",
+) -> Tensor:
+    """Normal random numbers, drawn again until within two standard deviations.
+
+    The standard deviation of what remains is 0.8796 stddev. Arguments as of `random_uniform`.
+
+    Raises:
+        GraphError: stddev is negative, or the seed is not in 0..2^64-1.
+    """
+    _require_stddev(stddev)
+    make = partial(TruncatedNormal, as_shape(shape), as_dtype(dtype), mean=float(mean), stddev=float(stddev))
+    return _add(make, step, seed, name)
+
+
+def dropout(
+    x: TensorLike,
+    rate: float,
+    step: Tensor | None = None,
+    seed: int | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """x with each element set to 0 with probability `rate`, the others divided by 1 - rate.
+
+    "Inverted" dropout, which needs no change of scale in evaluation. Srivastava et al. 2014, section 10.
+
+    Arguments:
+        x: float32 or float64.
+        rate: from 0 (x itself) to below 1.
+        step: int64 scalar; equal steps give equal masks. Default the graph's step.
+        seed: 0 or more; default the graph's.
+
+    Raises:
+        GraphError: rate is not in [0, 1), or the seed is not in 0..2^64-1.
+    """
+    if not 0 <= rate < 1:
+        raise GraphError(f"the dropout rate {rate} is not in [0, 1)")
+    tensor = operand(x)
+    if rate == 0:
+        return tensor
+    with tensor.graph, name_scope(name or "dropout"):
+        mask = _add(partial(DropoutMask, tensor.shape, tensor.dtype, rate=float(rate)), step, seed, "mask")
+        return multiply(tensor, mask)
+
+
+def _add(make: Callable[..., Random], step: Tensor | None, seed: int | None, name: str) -> Tensor:
+    """The node of a random op, whose stream is a hash of the name that the node is going to have."""
+    step = default_graph().step if step is None else step
+    graph = step.graph
+    seed = graph.seed if seed is None else seed
+    if not 0 <= seed < 2**64:
+        raise GraphError(f"the seed {seed} is not in 0..2^64-1")
+    digest = blake2b(graph.unique_name(name).encode(), digest_size=8).digest()
+    return make(seed=seed, stream=int.from_bytes(digest, "little"))(step, name=name)
+
+
+def _require_stddev(stddev: float) -> None:
+    if not 0 <= stddev < float("inf"):
+        raise GraphError(f"the standard deviation {stddev} is not a finite number from 0 up")

@@ -1,0 +1,184 @@
+"""Softmax and the cross entropies, computed so that large logits neither overflow nor lose the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
+from dltrain.autodiff.leaves import as_array, as_tensor
+from dltrain.autodiff.ops.activations import sigmoid
+from dltrain.autodiff.ops.arithmetic import negative
+from dltrain.autodiff.ops.bases import FloatElementwise, operand, operands, require_float
+from dltrain.autodiff.ops.exponential import exp
+from dltrain.autodiff.ops.gather import check_range, one_hot, require_indices
+from dltrain.autodiff.ops.logic import cast, equal, where
+from dltrain.autodiff.ops.reduce import sum
+from dltrain.autodiff.ops.shape import expand_dims
+from dltrain.autodiff.spec import Array, Spec, normalize_axis
+from dltrain.errors import GraphError
+
+
+@dataclass(frozen=True)
+class Softmax(Op):
+    """exp(x) / sum(exp(x)) along the axis."""
+
+    axis: int
+
+    def infer(self, x: Spec) -> Spec:
+        require_float(x)
+        return x
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        if out.size:
+            np.subtract(x, np.maximum.reduce(x, axis=self.axis, keepdims=True), out=out)
+            np.exp(out, out=out)
+            np.divide(out, np.add.reduce(out, axis=self.axis, keepdims=True), out=out)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        weighted = sum(upstream * node, self.axis, keepdims=True)
+        return node * (upstream - weighted)
+
+
+def softmax(x: TensorLike, axis: int = -1, name: str | None = None) -> Tensor:
+    """exp(x) / sum(exp(x)) along the axis. Bridle 1990.
+
+    x is first reduced by its greatest along the axis. -inf gives 0; an axis with +inf, or with nothing but
+    -inf, gives nan.
+    """
+    tensor = operand(x)
+    return Softmax(normalize_axis(axis, tensor.spec.rank))(tensor, name=name)
+
+
+@dataclass(frozen=True)
+class LogSoftmax(Op):
+    """x - log(sum(exp(x))) along the axis."""
+
+    axis: int
+
+    def infer(self, x: Spec) -> Spec:
+        require_float(x)
+        return x
+
+    def compute(self, x: Array, *, out: Array) -> None:
+        if out.size:
+            shift = np.maximum.reduce(x, axis=self.axis, keepdims=True)
+            np.subtract(x, shift, out=out)
+            np.exp(out, out=out)
+            log_total = np.add.reduce(out, axis=self.axis, keepdims=True)
+            np.log(log_total, out=log_total)
+            np.subtract(x, shift, out=out)
+            np.subtract(out, log_total, out=out)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        return upstream - exp(node) * sum(upstream, self.axis, keepdims=True)
+
+
+def log_softmax(x: TensorLike, axis: int = -1, name: str | None = None) -> Tensor:
+    """x - log(sum(exp(x))) along the axis: finite wherever x is, where log(softmax(x)) would be -inf.
+
+    An axis with +inf, or with nothing but -inf, gives nan.
+    """
+    tensor = operand(x)
+    return LogSoftmax(normalize_axis(axis, tensor.spec.rank))(tensor, name=name)
+
+
+class SoftmaxCrossEntropy(Op):
+    """-log(softmax(logits)) at the label, for each row.
+
+    The second input is log_softmax(logits): the kernel reads it, and so does the gradient, which goes
+    straight to the logits: softmax(logits) - one_hot(label).
+    """
+
+    def infer(self, logits: Spec, log_probabilities: Spec, labels: Spec) -> Spec:
+        require_indices(labels)
+        if labels.shape != logits.shape[:-1]:
+            raise GraphError("integer labels have the shape of the logits without their last axis")
+        return logits.with_shape(labels.shape)
+
+    def compute(self, logits: Array, log_probabilities: Array, labels: Array, *, out: Array) -> None:
+        classes = log_probabilities.shape[-1]
+        check_range(labels, classes, "label")
+        rows = log_probabilities.reshape(labels.size, classes)
+        at_label = rows[np.arange(labels.size), labels.reshape(-1)]
+        np.negative(at_label.reshape(out.shape), out=out)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        logits, log_probabilities, labels = node.inputs
+        classes = logits.shape[-1]
+        assert isinstance(classes, int)
+        difference = exp(log_probabilities) - one_hot(labels, classes, logits.dtype)
+        return expand_dims(upstream, -1) * difference, None, None
+
+
+def softmax_cross_entropy(logits: TensorLike, labels: TensorLike, name: str | None = None) -> Tensor:
+    """-sum(p log(softmax(logits))) over the last axis: a loss for each example, in nats.
+
+    Arguments:
+        logits: float `[..., classes]`, any finite numbers.
+        labels: int64 or uint8 `[...]`, each from 0 to classes - 1; or a distribution p over the classes, of
+            the logits' shape and dtype. A p of 0 contributes 0 whatever the logit.
+
+    Raises:
+        GraphError: shapes or dtypes that don't match, or a label out of range (when it runs).
+    """
+    scores = operand(logits)
+    with scores.graph, name_scope(name or "softmax_cross_entropy"):
+        if not scores.spec.rank:
+            raise GraphError(f"the logits {scores!r} need an axis of classes")
+        classes = _labels_like(scores, labels)
+        log_probabilities = log_softmax(scores)
+        if not classes.spec.is_float:
+            return _with_integer_labels(scores, log_probabilities, cast(classes, "int64"))
+        if classes.shape != scores.shape:
+            raise GraphError(
+                f"labels {classes.spec} are no distribution over the classes of logits {scores.spec}",
+                fix="give both the same shape, or integer labels",
+            )
+        terms = where(equal(classes, 0), 0, classes * log_probabilities)
+        return negative(sum(terms, -1))
+
+
+def _with_integer_labels(logits: Tensor, log_probabilities: Tensor, labels: Tensor) -> Tensor:
+    if not isinstance(logits.shape[-1], int):
+        raise GraphError(f"the number of classes of {logits!r} is not known", fix="give the last axis a size")
+    return SoftmaxCrossEntropy()(logits, log_probabilities, labels)
+
+
+def _labels_like(logits: Tensor, labels: TensorLike) -> Tensor:
+    """The labels as a tensor; floats adopt the dtype of the logits."""
+    if isinstance(labels, Tensor):
+        return labels
+    array = as_array(labels)
+    return as_tensor(array, logits.dtype if array.dtype.kind == "f" else None)
+
+
+class SigmoidCrossEntropy(FloatElementwise):
+    """-z log(sigmoid(x)) - (1 - z) log(1 - sigmoid(x)), as max(x, 0) - x z + log(1 + exp(-|x|))."""
+
+    in_place = False
+
+    def compute(self, x: Array, z: Array, *, out: Array) -> None:
+        np.absolute(x, out=out)
+        np.negative(out, out=out)
+        np.exp(out, out=out)
+        np.log1p(out, out=out)
+        linear = np.maximum(x, 0)
+        linear = linear - x * z  # summed first: large numbers cancel, and the small one is kept
+        np.add(out, linear, out=out)
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        x, z = node.inputs
+        return upstream * (sigmoid(x) - z), -(upstream * x)
+
+
+def sigmoid_cross_entropy(logits: TensorLike, labels: TensorLike, name: str | None = None) -> Tensor:
+    """-z log(sigmoid(x)) - (1 - z) log(1 - sigmoid(x)) of logits x and labels z: elementwise, in nats.
+
+    Arguments:
+        logits: float, any finite numbers.
+        labels: of the same dtype, from 0 to 1; both broadcast.
+    """
+    return SigmoidCrossEntropy()(*operands(logits, labels), name=name)
