@@ -131,9 +131,8 @@ class Component(Section):
             return value
         if cls.class_for(value) is not cls:
             raise cls._unknown(value)
-        return (
-            {key: item for key, item in value.items() if key != "name"} if isinstance(value, Mapping) else {}
-        )
+        keys = value if isinstance(value, Mapping) else {}
+        return {key: item for key, item in keys.items() if key != "name"}
 
     @classmethod
     def _unknown(cls, value: str | Mapping[str, Any]) -> ConfigError:
@@ -146,14 +145,11 @@ class Component(Section):
         if name is None:
             return ConfigError(f"the {kind} has no name", fix=f"add 'name:' ({listed})")
         if not isinstance(name, str):
-            return ConfigError(
-                f"the name of the {kind} must be text", where=where, fix=f"give one ({listed})"
-            )
+            return ConfigError(f"the name of the {kind} must be text", where=where, fix=listed)
         what = f"unknown {kind} {quoted(name)}"
         foreign = cls._kind_base.foreign_names.get(name)
         if foreign:
             return ConfigError(what, where=where, fix=f"its name here is {quoted(foreign)}")
         near = nearest(name, known)
-        return ConfigError(
-            what, where=where, fix=f"did you mean {quoted(near)}? ({listed})" if near else listed
-        )
+        fix = f"did you mean {quoted(near)}? ({listed})" if near else listed
+        return ConfigError(what, where=where, fix=fix)

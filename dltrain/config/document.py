@@ -104,16 +104,15 @@ def parse_document(text: str, source_name: str) -> Document:
 
 
 def _nearby(path: Path) -> str:
-    """What to do when `path` is no file: the file of its folder that was meant, or the configs there are."""
+    """What to do when `path` is no file: the config of its folder that was meant, or those there are."""
     folder = path.parent
     try:
-        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+        entries = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
     except OSError:
-        return f"there is no folder {printable(str(folder))!r}"
-    by_stem = {Path(name).stem: name for name in names}
-    stem = nearest(path.stem, by_stem)
-    near = nearest(path.name, names) or (by_stem[stem] if stem else None)
+        return f"there is no folder '{printable(str(folder))}'"
+    by_stem = {Path(name).stem: name for name in entries if name.endswith((".yaml", ".yml"))}
+    near = nearest(path.stem, by_stem)
     if near:
-        return f"did you mean {printable(str(folder / near))!r}?"
-    configs = [printable(name) for name in names if name.endswith((".yaml", ".yml"))]
-    return f"in that folder: {', '.join(configs[:10])}" if configs else "give the path of a YAML file"
+        return f"did you mean '{printable(str(folder / by_stem[near]))}'?"
+    listed = ", ".join(printable(name) for name in list(by_stem.values())[:10])
+    return f"in that folder: {listed}" if listed else "give the path of a YAML file"

@@ -147,7 +147,7 @@ def _how_to_write_section(faults: list[_Fault]) -> str | None:
     for section in (s for fault in faults if fault.field for s in _sections(fault.field.annotation)):
         if issubclass(section, Component):
             return f"known: {', '.join(Component.registered(section))}"
-        return f"write its keys below it, one a line: {', '.join(section.model_fields)}"
+        return f"write its keys below it, 'key: value' a line (keys: {', '.join(section.model_fields)})"
     return None
 
 
@@ -190,7 +190,6 @@ def _other(document: Document, fault: _Fault) -> ConfigError:
         f"{fault.dotted or 'the config'} is not valid",
         where=document.value_position(fault.path),
         why=printable(str(raised or fault.details["msg"])),
-        fix=f"it is {shown(fault.details['input'])}",
     )
 
 

@@ -1,4 +1,4 @@
-"""A class whose fields are the keys of a mapping in YAML: strict, immutable, and clear about what is wrong."""
+"""A class whose fields are the keys of a mapping in YAML: strict, immutable, clear about what is wrong."""
 
 from __future__ import annotations
 

@@ -1,0 +1,113 @@
+"""A small family of components and a config made of them, for the tests of dltrain.config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from dltrain.config import Component, Section
+from dltrain.errors import ConfigError
+
+
+class Schedule(Component, kind="toy schedule"):
+    """How the learning rate changes."""
+
+
+class Constant(Schedule, name="constant"):
+    """It stays."""
+
+
+class Step(Schedule, name="step"):
+    """It drops."""
+
+    every: int = Field(gt=0, description="epochs between drops")
+    then: Schedule = Field(Constant(), description="what follows")
+
+
+class Optimizer(Component, kind="toy optimizer"):
+    """An optimizer."""
+
+    foreign_keys = {"lr": "learning_rate"}
+    foreign_names = {"SGD": "sgd"}
+
+    learning_rate: float = Field(1e-3, gt=0, description="size of a step")
+    schedule: Schedule = Field(Constant(), description="change of the learning rate")
+
+
+class Sgd(Optimizer, name="sgd"):
+    """Gradient descent."""
+
+    momentum: float = Field(0.0, ge=0, lt=1, description="share of the last step")
+
+
+class Adaptive(Optimizer):
+    """An abstract class between the kind and its components."""
+
+    epsilon: float = Field(1e-8, gt=0, description="added to the denominator")
+
+
+class Adam(Adaptive, name="adam"):
+    """Adam (Kingma and Ba, 2015)."""
+
+    foreign_keys = {"betas": "beta_1 and beta_2"}
+
+    beta_1: float = Field(0.9, description="decay of the first moment")
+    amsgrad: bool = Field(False, description="keep the largest second moment")
+    mode: Literal["coupled", "decoupled"] = Field("coupled", description="where the decay goes")
+
+
+class RmsProp(Adaptive, name="rmsprop"):
+    """RMSProp."""
+
+
+class Layer(Component, kind="toy layer"):
+    """A layer."""
+
+
+class Dense(Layer, name="dense"):
+    """Every input to every output."""
+
+    units: int = Field(gt=0, description="outputs")
+    size: int | float | None = Field(None, description="a union")
+
+
+class Flatten(Layer, name="flatten"):
+    """To one dimension."""
+
+
+class Stack(Layer, name="stack"):
+    """Layers in a layer."""
+
+    layers: list[Layer] = Field([], description="in their order")
+
+
+class Train(Section):
+    """The loop."""
+
+    foreign_keys = {"n_epochs": "epochs"}
+
+    epochs: int = Field(10, gt=0, description="passes over the data")
+    warmup: int = Field(0, ge=0, description="epochs of warm-up")
+    limit: float = Field(float("inf"), allow_inf_nan=True, description="largest loss")
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
+        if self.warmup > self.epochs:
+            raise ConfigError("warm-up longer than training", where="warmup", why="10 > 5", fix="shorten it")
+        return self
+
+
+class Config(Section):
+    """All of it."""
+
+    seed: int = Field(0, ge=0, description="seed of all randomness")
+    root: Path = Field(Path("data"), description="folder of the data")
+    hidden: tuple[int, ...] = Field((256, 128), min_length=1, description="sizes of the layers")
+    pair: tuple[float, float] | None = Field(None, description="two numbers")
+    weights: dict[str, float] = Field({}, description="weight of each cost")
+    optimizer: Optimizer = Field(description="how to descend")
+    adaptive: Adaptive | None = Field(None, description="one of some optimizers")
+    layers: list[Layer] = Field([], description="the model")
+    train: Train = Field(Train(), description="the loop")
