@@ -475,12 +475,58 @@ def test_a_kill_before_any_call_of_a_save_leaves_a_run_to_resume(
         checkpoint = store.load_newest(fail)
         assert checkpoint.arrays["step"] == checkpoint.step
         assert not [name for name in names(store) if name.startswith(".")]
+        for name in names(store):
+            store.load(name)  # what has a checkpoint's name is whole
         assert store.load("best").step == checkpoint.best_step
         assert store.load("last").step == checkpoint.step
         seen.add((checkpoint.step, checkpoint.best_step))
         assert finish(store) == expected
     assert at > 20
     assert seen == {(3, 1), (step, step)}
+
+
+def test_everything_is_on_disk_before_the_next_step_relies_on_it(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut may undo whatever was not flushed, in any order, so only the order of calls shows this."""
+    for step in (1, 2):
+        save(store, step)
+    calls: list[str] = []
+    opened: dict[int, str] = {}
+
+    def part(path: object) -> str:
+        name = Path(str(path)).name
+        return "temporary" if name.endswith(".tmp") else "folder" if name == store.folder.name else name
+
+    def wrap(name: str, note: Callable[..., str]) -> None:
+        original = getattr(os, name)
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            result = original(*arguments, **keywords)
+            if name == "open":
+                opened[result] = part(arguments[0])
+            elif text := note(*arguments):
+                calls.append(text)
+            return result
+
+        monkeypatch.setattr(os, name, call)
+
+    wrap("open", lambda *_: "")
+    wrap("fsync", lambda file: f"flush {opened[file]}")
+    wrap("rename", lambda old, new: f"rename {part(old)} to {part(new)}")
+    wrap("replace", lambda old, new: f"rename {part(old)} to {part(new)}")
+    save(store, 3)
+    assert calls == [
+        "flush state.safetensors",
+        "flush checkpoint.json",
+        "flush temporary",
+        "rename temporary to step-00000003",
+        "flush folder",
+        "flush temporary",
+        "rename temporary to last",
+        "flush folder",
+        "rename step-00000001 to temporary",
+    ]
 
 
 def test_a_state_that_reads_back_differently_is_not_a_checkpoint(
