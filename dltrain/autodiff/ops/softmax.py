@@ -165,8 +165,7 @@ class SigmoidCrossEntropy(FloatElementwise):
         np.negative(out, out=out)
         np.exp(out, out=out)
         np.log1p(out, out=out)
-        linear = np.maximum(x, 0)
-        linear = linear - x * z  # summed first: large numbers cancel, and the small one is kept
+        linear = np.maximum(x, 0) - x * z  # summed first: what is large cancels, and out may be small
         np.add(out, linear, out=out)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
