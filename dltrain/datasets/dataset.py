@@ -1,0 +1,188 @@
+"""What every data set is: a component that loads checked examples, split into train, validation and test."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from dltrain.config import Component
+from dltrain.datasets.order import validation_choice
+from dltrain.datasets.split import Split
+from dltrain.errors import ConfigError, DataError
+
+Target = Literal["label", "input"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Examples as a file holds them, and where that is, for errors.
+
+    inputs: [examples, *input_shape]; labels: [examples], or None when the target is the input.
+    """
+
+    inputs: NDArray[Any]
+    labels: NDArray[Any] | None
+    inputs_source: str
+    labels_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A loaded data set."""
+
+    splits: Mapping[str, Split]
+    """"train", "validation" (absent if its size is 0) and "test"."""
+    input_shape: tuple[int, ...]
+    """Of one example, such as (28, 28)."""
+    classes: int | None
+    """Labels are 0 to classes - 1; None when the target is the input."""
+    target: Target
+
+
+class Dataset(Component, kind="dataset"):
+    """Keys that all data sets have. A subclass says how its files are read."""
+
+    foreign_keys = {"val_size": "validation_size", "validation": "validation_size"}
+    foreign_names = {"MNIST": "mnist", "IDX": "idx", "numpy": "npz", "npy": "npz"}
+    known_classes: ClassVar[int | None] = None
+    """How many classes there are, where that is known without looking at the labels."""
+
+    validation_size: int | None = Field(
+        None, ge=0, description="training examples kept apart for validation; null for a tenth"
+    )
+    scale: float | None = Field(
+        None,
+        gt=0,
+        description="what stored values are multiplied by; null for 1/255 if they are bytes, else 1",
+    )
+    target: Target = Field(
+        "label", description="what the model is to give: 'label', or its own 'input' (an autoencoder)"
+    )
+
+    @abstractmethod
+    def read(self) -> tuple[Stored, Stored]:
+        """The training and the test examples, unchecked; labels are None when the target is the input.
+
+        Raises DataError when a file is missing or damaged.
+        """
+
+    def load(self) -> Data:
+        """Reads the files, checks them, and splits the training examples into train and validation.
+
+        Which examples validate is a pseudo-random choice that depends on neither the run's seed nor NumPy's
+        version, only on the number of examples and on `validation_size`.
+
+        Raises:
+            DataError: a file is missing or damaged, or they do not fit each other.
+            ConfigError: `validation_size` leaves nothing to train on.
+        """
+        train, test = (_checked(part) for part in self.read())
+        input_shape = train.inputs.shape[1:]
+        if (test.inputs.shape[1:], test.inputs.dtype) != (input_shape, train.inputs.dtype):
+            raise DataError(
+                "training and test inputs differ",
+                where=test.inputs_source,
+                why=f"an example is {_describe(test.inputs)}, but {_describe(train.inputs)} in training",
+            )
+        classes = None if train.labels is None else self.known_classes or int(train.labels.max()) + 1
+        for part in (train, test):
+            if part.labels is not None and classes is not None and part.labels.max() >= classes:
+                raise DataError(
+                    "label out of range",
+                    where=part.labels_source,
+                    why=f"a label is {part.labels.max()}, but the classes are 0 to {classes - 1}",
+                )
+        scale = self.input_scale(train.inputs.dtype)
+        train_rows, validation_rows = validation_choice(len(train.inputs), self._size_of_validation(train))
+        splits = {
+            "train": Split(train.inputs, train.labels, train_rows, scale),
+            "validation": Split(train.inputs, train.labels, validation_rows, scale),
+            "test": Split(test.inputs, test.labels, np.arange(len(test.inputs)), scale),
+        }
+        if not len(validation_rows):
+            del splits["validation"]
+        return Data(splits, input_shape, classes, self.target)
+
+    def input_scale(self, dtype: np.dtype[Any]) -> float:
+        """What inputs stored as `dtype` are multiplied by."""
+        if self.scale is not None:
+            return self.scale
+        return 1 / 255 if dtype == np.uint8 else 1.0
+
+    def _size_of_validation(self, train: Stored) -> int:
+        examples = len(train.inputs)
+        size = examples // 10 if self.validation_size is None else self.validation_size
+        if size >= examples:
+            raise ConfigError(
+                "validation_size must leave examples to train on",
+                where=f"dataset.validation_size = {size}",
+                why=f"{train.inputs_source} holds {examples}",
+                fix=f"give at most {examples - 1}",
+            )
+        return size
+
+
+def _checked(part: Stored) -> Stored:
+    """The same examples with inputs of uint8 or float32 and labels of int64."""
+    inputs = _checked_inputs(part.inputs, part.inputs_source)
+    if part.labels is None:
+        return replace(part, inputs=inputs)
+    labels = _checked_labels(part.labels, part.labels_source)
+    if len(inputs) != len(labels):
+        raise DataError(
+            "inputs and labels differ in number",
+            where=part.labels_source,
+            why=f"{len(labels)} labels for {len(inputs)} inputs in {part.inputs_source}",
+        )
+    return replace(part, inputs=inputs, labels=labels)
+
+
+def _checked_inputs(inputs: NDArray[Any], source: str) -> NDArray[Any]:
+    if inputs.ndim < 2:
+        raise DataError(
+            "inputs must have a dimension for the examples and others for their values",
+            where=source,
+            why=f"it holds {_describe(inputs, whole=True)}",
+        )
+    if inputs.dtype == np.uint8:
+        return inputs
+    if inputs.dtype.kind != "f":
+        raise DataError(
+            "inputs must be uint8 or floating",
+            where=source,
+            why=f"they are {inputs.dtype}",
+            fix="convert them",
+        )
+    with np.errstate(over="ignore"):
+        inputs = inputs.astype(np.float32, copy=False)
+    if not np.isfinite(inputs).all():
+        example = int(np.argmin(np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1)))
+        raise DataError("input that is not finite in float32", where=source, why=f"in example {example}")
+    return inputs
+
+
+def _checked_labels(labels: NDArray[Any], source: str) -> NDArray[np.int64]:
+    if labels.ndim != 1 or labels.dtype.kind not in "ui":
+        raise DataError(
+            "labels must be one integer an example",
+            where=source,
+            why=f"it holds {_describe(labels, whole=True)}",
+        )
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= 2**63:
+        wrong = lowest if lowest < 0 else highest
+        raise DataError(
+            "label out of range", where=source, why=f"a label is {wrong}", fix="number the classes from 0"
+        )
+    return labels.astype(np.int64)
+
+
+def _describe(array: NDArray[Any], whole: bool = False) -> str:
+    shape = array.shape if whole else array.shape[1:]
+    return f"{' x '.join(map(str, shape))} of {array.dtype}"

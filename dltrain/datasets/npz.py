@@ -1,0 +1,111 @@
+"""Data sets in one `.npz` file: a zip of arrays, as `numpy.savez` and `numpy.savez_compressed` write it."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any, cast
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+from pydantic import Field
+
+from dltrain.datasets.dataset import Dataset, Stored
+from dltrain.datasets.reading import MAXIMUM_DEFLATE_RATIO, Damage, fill
+from dltrain.errors import DataError, StorageError
+
+# What zipfile, zlib and NumPy raise about content that they cannot take. RuntimeError is for encrypted
+# entries, the last two are for the text in an array's header.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, SyntaxError, TokenError)
+
+
+class Npz(Dataset, name="npz"):
+    """A data set in one NumPy file with the arrays x_train, y_train, x_test and y_test.
+
+    Inputs are uint8 or floating, one an entry of the first dimension; labels are integers, and not needed
+    when the target is the input.
+    """
+
+    path: Path = Field(description="the .npz file")
+
+    def read(self) -> tuple[Stored, Stored]:
+        return self._read_part("train"), self._read_part("test")
+
+    def _read_part(self, part: str) -> Stored:
+        inputs, labels = f"x_{part}", f"y_{part}"
+        return Stored(
+            inputs=read_npz_array(self.path, inputs),
+            labels=read_npz_array(self.path, labels) if self.target == "label" else None,
+            inputs_source=f"{inputs} in {self.path}",
+            labels_source=f"{labels} in {self.path}",
+        )
+
+
+def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
+    """The numeric array `name` of the `.npz` file at `path`, in the machine's byte order.
+
+    As `numpy.load`, but sizes are checked before anything is allocated, and pickled objects are not known.
+
+    Raises:
+        DataError: the file is missing, damaged, or has no such array of numbers.
+        StorageError: the file cannot be read.
+    """
+    place = os.fspath(path)
+    if not os.path.isfile(path):
+        raise DataError("not a file" if os.path.exists(path) else "no such file", where=place)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if f"{name}.npy" not in archive.namelist():
+                held = ", ".join(member.removesuffix(".npy") for member in archive.namelist()) or "nothing"
+                raise DataError(
+                    f"no array {name}", where=place, why=f"it holds {held}", fix=f"save one as {name}"
+                )
+            entry = archive.getinfo(f"{name}.npy")
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise Damage("it is compressed in a way that numpy.savez_compressed does not use")
+            ratio = MAXIMUM_DEFLATE_RATIO if entry.compress_type == zipfile.ZIP_DEFLATED else 1
+            capacity = min(entry.compress_size, os.path.getsize(path)) * ratio
+            with archive.open(entry) as member:
+                return _read_array(cast(zipfile.ZipExtFile, member), entry.file_size, capacity)
+    except Damage as damage:
+        reason = str(damage)
+    except UNREADABLE as error:
+        reason = str(error) or type(error).__name__
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what zipfile meets where a damaged directory points before the file
+            raise StorageError(
+                "cannot read the file", where=place, why=error.strerror or str(error)
+            ) from error
+        reason = "its directory is damaged"
+    raise DataError(
+        "damaged .npz file", where=place, why=f"{name}: {reason}", fix="save it again with numpy.savez"
+    )
+
+
+def _read_array(member: zipfile.ZipExtFile, size: int, capacity: int) -> NDArray[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about arrays that Python 2 wrote, which are as good
+        readers = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
+        version = npy_format.read_magic(member)
+        if version not in readers:
+            raise Damage(f"version {version} of the .npy format")
+        shape, fortran_order, dtype = readers[version](member)
+    if dtype.kind not in "uif":
+        raise Damage(f"an array of {dtype}, not of numbers")
+    promised = math.prod(shape) * dtype.itemsize
+    promise = f"{' x '.join(map(str, shape)) or 'a single number'} of {dtype.name}, {promised} bytes"
+    if min(shape, default=0) <= 0:
+        raise Damage(f"it is empty or no list of examples: its header promises {promise}")
+    if member.tell() + promised != size or size > capacity:
+        raise Damage(f"its header promises {promise}, but it cannot hold that")
+    array = np.empty(shape, dtype, order="F" if fortran_order else "C")
+    fill(array.T if fortran_order else array, member)
+    member.read(1)  # makes zipfile compare the checksum
+    return np.ascontiguousarray(array, dtype.newbyteorder("="))

@@ -1,0 +1,51 @@
+"""Gathering a batch into the caller's buffers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dltrain.datasets import Split
+
+ROWS = np.array([4, 1, 3])
+
+
+def stored(dtype: str) -> np.ndarray[Any, Any]:
+    return np.arange(5 * 2 * 3, dtype=dtype).reshape(5, 2, 3)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+@pytest.mark.parametrize("index", [[0], [2, 0], [1, 1, 1, 1], [], list(range(3)) * 5])
+def test_writes_the_scaled_inputs_and_the_labels(dtype: str, scale: float, index: list[int]) -> None:
+    inputs, labels = stored(dtype), np.array([10, 11, 12, 13, 14])
+    split = Split(inputs, labels, ROWS, scale)
+    assert len(split) == 3
+    for _ in range(2):  # the second time with the reused scratch
+        x, y = np.full((len(index), 2, 3), np.nan, np.float32), np.full(len(index), -1)
+        split.gather(np.array(index, np.int64), inputs=x, targets=y)
+        np.testing.assert_array_equal(x, stored(dtype)[ROWS[index]] * scale)
+        np.testing.assert_array_equal(y, labels[ROWS[index]])
+    np.testing.assert_array_equal(inputs, stored(dtype))  # not changed
+
+
+def test_batches_of_different_sizes_do_not_meet() -> None:
+    split = Split(stored("u1"), None, np.arange(5), 1.0)
+    large, small = np.empty((4, 2, 3), np.float32), np.empty((2, 2, 3), np.float32)
+    split.gather(np.array([0, 1, 2, 3]), inputs=large)
+    split.gather(np.array([4, 3]), inputs=small)
+    np.testing.assert_array_equal(large, stored("u1")[:4])
+    np.testing.assert_array_equal(small, stored("u1")[[4, 3]])
+
+
+def test_positions_beyond_the_split_and_labels_there_are_not() -> None:
+    split = Split(stored("u1"), None, ROWS, 1.0)
+    x = np.empty((1, 2, 3), np.float32)
+    with pytest.raises(IndexError):
+        split.gather(np.array([3]), inputs=x)
+    with pytest.raises(ValueError, match="no labels"):
+        split.gather(np.array([0]), inputs=x, targets=np.empty(1, np.int64))
+    with pytest.raises(ValueError, match=r"broadcast|shape"):
+        split.gather(np.array([0]), inputs=np.empty((1, 2, 4), np.float32))
