@@ -50,7 +50,6 @@ def _apply(document: Document, override: str) -> Document:
             holder[index] = {}
         elif isinstance(holder[index], str):  # a bare component name
             holder[index] = {"name": holder[index]}
-            positions[(*path, "name")] = positions[path]
         holder = holder[index]
     index = _index(holder, keys[-1], path, place)
     path = (*path, index)

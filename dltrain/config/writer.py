@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dltrain.config.strict_yaml import plain_scalar
-
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*")
-# Words that YAML 1.1 reads as booleans or null, in any case: quoted, so that no other reader is misled.
-_OTHER_READERS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+# Words that some reader of YAML takes for booleans or null, in any case.
+_NO_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 
 def to_yaml(data: Mapping[str, Any]) -> str:
@@ -74,7 +72,7 @@ def _float(value: float) -> str:
 
 
 def _text(text: str) -> str:
-    if _PLAIN.fullmatch(text) and text.lower() not in _OTHER_READERS and isinstance(plain_scalar(text), str):
+    if _PLAIN.fullmatch(text) and text.lower() not in _NO_TEXT:
         return text
     return f'"{"".join(_escaped(character) for character in text)}"'
 

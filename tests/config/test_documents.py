@@ -24,6 +24,7 @@ def test_a_file_is_read_with_its_name(tmp_path: Path) -> None:
     path.write_bytes("\ufeffseed: 3\nname: é\n".encode())
     document = load_document(str(path))
     assert document.value == {"seed": 3, "name": "é"}
+    assert document.text == "seed: 3\nname: é\n"
     assert document.position(("name",)) == f"{path}:2:1"
 
 

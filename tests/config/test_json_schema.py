@@ -60,7 +60,7 @@ def test_a_kind_is_a_bare_name_or_one_of_its_components() -> None:
 def test_the_top_has_the_sections() -> None:
     schema = json_schema(Config)
     assert schema["required"] == ["optimizer"]
-    assert schema["properties"]["train"]["$ref"] == "#/$defs/Train"
+    assert "#/$defs/Train" in json.dumps(schema["properties"]["train"])
     assert schema["properties"]["train"]["description"] == "the loop"
     assert schema["properties"]["optimizer"]["$ref"] == "#/$defs/toy optimizer"
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from config.toy_components import Config
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dltrain.config import apply_overrides, parse, parse_document
+from dltrain.config import apply_overrides, parse, parse_document, to_yaml
 from dltrain.errors import ConfigError
 
 CONFIG_KEYS = "(keys: seed, root, hidden, pair, weights, optimizer, adaptive, layers, train)"
@@ -164,6 +168,15 @@ def problems(text: str, *overrides: str) -> list[str]:
             "layers.0.size must be a number: x.yaml:1:58: it is 'x'; give a number (a union)",
         ),
         (
+            "{optimizer: adam, layers: [{name: stack, drop: {name: step, every: 0}}]}",
+            "layers.0.drop.every must be greater than 0: x.yaml:1:68: it is 0;",
+        ),
+        (
+            "{optimizer: adam, layers: [{name: stack, drop: [1]}]}",
+            "layers.0.drop must be the name of a known toy schedule, or a mapping with 'name' or a number: "
+            "x.yaml:1:48: it is a list of 1 item; known: constant, step",
+        ),
+        (
             "{optimizer: adam, train: {epochs: 5, warmup: 10}}",
             "warm-up longer than training: x.yaml:1:46: 10 > 5; shorten it",
         ),
@@ -202,3 +215,22 @@ def test_a_problem_of_an_override_names_the_override() -> None:
         "give a number greater than 0 (size of a step)",
         f"unknown key 'trian': override 'trian.epochs=3'; did you mean 'train'? {CONFIG_KEYS}",
     ]
+
+
+WORDS = st.sampled_from(
+    "name optimizer adaptive layers train pair weights drop units size epochs schedule then every "
+    "adam sgd step dense stack flatten constant zzz".split()
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+)
+
+
+@given(st.dictionaries(WORDS, VALUES, min_size=1, max_size=5))
+def test_any_data_gives_a_config_or_clear_problems(data: dict[str, Any]) -> None:
+    try:
+        parse(Config, parse_document(to_yaml(data), "x.yaml"))
+    except ConfigError as error:
+        unclear = [line for line in error.lines if ": x.yaml:" not in line or not line.isprintable()]
+        assert unclear == []

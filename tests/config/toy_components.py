@@ -81,6 +81,7 @@ class Stack(Layer, name="stack"):
     """Layers in a layer."""
 
     layers: list[Layer] = Field([], description="in their order")
+    drop: Schedule | float = Field(0.0, description="a share, or how it changes")
 
 
 class Train(Section):
