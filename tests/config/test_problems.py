@@ -218,8 +218,30 @@ def test_a_problem_of_an_override_names_the_override() -> None:
 
 
 WORDS = st.sampled_from(
-    "name optimizer adaptive layers train pair weights drop units size epochs schedule then every "
-    "adam sgd step dense stack flatten constant zzz".split()
+    [
+        "name",
+        "optimizer",
+        "adaptive",
+        "layers",
+        "train",
+        "pair",
+        "weights",
+        "drop",
+        "units",
+        "size",
+        "epochs",
+        "schedule",
+        "then",
+        "every",
+        "adam",
+        "sgd",
+        "step",
+        "dense",
+        "stack",
+        "flatten",
+        "constant",
+        "zzz",
+    ]
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | WORDS,
