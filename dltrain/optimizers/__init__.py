@@ -1,0 +1,26 @@
+"""Optimizers and learning rate schedules: formulas in the graph, one class each."""
+
+from dltrain.optimizers.adam import Adam, AdamW, Nadam
+from dltrain.optimizers.adaptive import Adadelta, Adagrad, RmsProp
+from dltrain.optimizers.lion import Lion
+from dltrain.optimizers.optimizer import Optimizer
+from dltrain.optimizers.schedules import Constant, Cosine, Exponential, OneCycle, Schedule, StepDecay
+from dltrain.optimizers.sgd import Sgd
+
+__all__ = [
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "Lion",
+    "Nadam",
+    "OneCycle",
+    "Optimizer",
+    "RmsProp",
+    "Schedule",
+    "Sgd",
+    "StepDecay",
+]

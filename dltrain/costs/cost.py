@@ -1,0 +1,120 @@
+"""Cost: what training makes small, a number an example."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from pydantic import Field
+
+from dltrain.autodiff import ops
+from dltrain.autodiff.graph import Tensor, name_scope
+from dltrain.autodiff.variable import Variable
+from dltrain.config import Component
+from dltrain.errors import ConfigError
+
+
+class Prediction(Protocol):
+    """What a cost needs to know of a model's output for a batch.
+
+    Attributes:
+        output: float, `(batch, ...)`.
+        logits: the value before a final softmax or sigmoid, in the shape of `output`, or None.
+        output_activation: "softmax" or "sigmoid", the function that made `output` from `logits`, or None.
+    """
+
+    @property
+    def output(self) -> Tensor: ...
+    @property
+    def logits(self) -> Tensor | None: ...
+    @property
+    def output_activation(self) -> str | None: ...
+
+
+class Cost(Component, kind="cost"):
+    """The mean over the examples of a batch of what one example costs; and a penalty on large kernels."""
+
+    foreign_names = {
+        "CrossEntropyLoss": "cross_entropy",
+        "CrossEntropy": "cross_entropy",
+        "categorical_crossentropy": "cross_entropy",
+        "sparse_categorical_crossentropy": "cross_entropy",
+        "softmax_cross_entropy": "cross_entropy",
+        "nll": "cross_entropy",
+        "NLLLoss": "cross_entropy",
+        "log_loss": "cross_entropy",
+        "BCELoss": "binary_cross_entropy",
+        "BCEWithLogitsLoss": "binary_cross_entropy",
+        "bce": "binary_cross_entropy",
+        "binary_crossentropy": "binary_cross_entropy",
+        "sigmoid_cross_entropy": "binary_cross_entropy",
+        "MSELoss": "mse",
+        "mean_squared_error": "mse",
+        "l2_loss": "mse",
+        "L1Loss": "mae",
+        "mean_absolute_error": "mae",
+        "HuberLoss": "huber",
+        "SmoothL1Loss": "huber",
+        "smooth_l1": "huber",
+    }
+    foreign_keys = {"l2_penalty": "l2", "l1_penalty": "l1", "weight_decay": "l2", "alpha": "l2"}
+
+    l2: float = Field(0.0, ge=0, description="weight of the penalty on the kernels' squares")
+    l1: float = Field(0.0, ge=0, description="weight of the penalty on the kernels' absolute values")
+
+    @abstractmethod
+    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
+        """The cost of each example, `(batch,)`.
+
+        Raises:
+            ConfigError: the cost fits neither the model's output nor the data set's target.
+        """
+
+    def __call__(self, prediction: Prediction, target: Tensor) -> Tensor:
+        """The mean of `per_example`, a scalar, without penalty; see there for errors."""
+        with target.graph, name_scope(self.component_name):
+            return ops.mean(self.per_example(prediction, target))
+
+    def penalty(self, variables: Sequence[Variable]) -> Tensor | None:
+        """l2 * sum(w^2) / 2 + l1 * sum(|w|) over all kernels, that is trainable variables of rank 2 or more,
+        a scalar; None where there is nothing to add.
+
+        With this half the gradient of the first term is l2 * w, the weight decay of sgd (Goodfellow et al.,
+        Deep Learning, 2016, equations 7.2 and 7.19).
+        """
+        kernels = [variable for variable in variables if variable.trainable and variable.spec.rank >= 2]
+        if not kernels or not (self.l1 or self.l2):
+            return None
+        with kernels[0].graph, name_scope("penalty"):
+            terms = [self.l2 / 2 * ops.sum(ops.square(kernel)) for kernel in kernels if self.l2]
+            terms += [self.l1 * ops.sum(ops.abs(kernel)) for kernel in kernels if self.l1]
+            total = terms[0]
+            for term in terms[1:]:
+                total = total + term
+            return total
+
+
+def require_same_shape(cost: Cost, prediction: Prediction, target: Tensor) -> None:
+    """
+    Raises:
+        ConfigError: the target is not of floats in the shape of the output.
+    """
+    if not target.spec.is_float:
+        raise ConfigError(
+            f"cost {cost.component_name} and data set do not fit",
+            where="cost, dataset.target",
+            why="the cost compares numbers with numbers, but the target is the label",
+            fix="set the cost to cross_entropy, or dataset.target to input",
+        )
+    if target.spec != prediction.output.spec:
+        raise ConfigError(
+            "model and data set do not fit",
+            where="model, dataset",
+            why=f"the model's output is {prediction.output.spec}, the target {target.spec}",
+        )
+
+
+def mean_over_features(x: Tensor) -> Tensor:
+    """From (batch, ...) to (batch,)."""
+    return ops.mean(x, axes=range(1, x.spec.rank)) if x.spec.rank > 1 else x

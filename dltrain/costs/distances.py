@@ -1,0 +1,43 @@
+"""mse, mae and huber: how far the output is from a target of the same shape."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from dltrain.autodiff import ops
+from dltrain.autodiff.graph import Tensor
+from dltrain.costs.cost import Cost, Prediction, mean_over_features, require_same_shape
+
+
+class Mse(Cost, name="mse"):
+    """Mean squared error, mean of (y - t)^2 over the features: of an autoencoder, per pixel (Gauss, 1809)."""
+
+    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
+        require_same_shape(self, prediction, target)
+        return mean_over_features(ops.square(prediction.output - target))
+
+
+class Mae(Cost, name="mae"):
+    """Mean absolute error, mean of |y - t| over the features; its derivative at 0 is taken as 0
+    (Laplace, 1774).
+    """
+
+    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
+        require_same_shape(self, prediction, target)
+        return mean_over_features(ops.abs(prediction.output - target))
+
+
+class Huber(Cost, name="huber"):
+    """Mean over the features of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), with d = y - t
+    (Huber, 1964). Computed as q (|d| - q / 2) with q = min(|d|, delta), which is the same.
+    """
+
+    foreign_keys = {"beta": "delta"}
+
+    delta: float = Field(1.0, gt=0, description="distance from which the cost grows linearly")
+
+    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
+        require_same_shape(self, prediction, target)
+        distance = ops.abs(prediction.output - target)
+        quadratic = ops.minimum(distance, self.delta)
+        return mean_over_features(quadratic * (distance - 0.5 * quadratic))

@@ -1,0 +1,66 @@
+"""cross_entropy and binary_cross_entropy: minus the logarithm of the target's probability."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from dltrain.autodiff import ops
+from dltrain.autodiff.graph import Tensor
+from dltrain.costs.cost import Cost, Prediction, mean_over_features, require_same_shape
+from dltrain.errors import ConfigError
+
+
+class CrossEntropy(Cost, name="cross_entropy"):
+    """-sum_k t_k log p_k, p = softmax(logits), computed from the logits so that no logarithm of 0 is met.
+
+    t_k is 1 for the example's class, else 0; label smoothing makes it (1 - s) t_k + s / classes (Szegedy et
+    al., 2016, section 7). The cost itself: Bridle, 1990; Goodfellow et al., Deep Learning, 2016, 6.2.2.
+    """
+
+    foreign_keys = {"smoothing": "label_smoothing"}
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share s spread evenly over all classes")
+
+    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
+        logits = self._logits(prediction)
+        classes = logits.spec.with_shape(logits.shape[-1:]).sizes[0]
+        labels = not target.spec.is_float
+        if target.shape != (logits.shape[:-1] if labels else logits.shape):
+            raise ConfigError(
+                "cost cross_entropy and data set do not fit",
+                where="cost, dataset.target",
+                why=f"the target is {target.spec}, the model's output {prediction.output.spec}",
+                fix="set dataset.target to label",
+            )
+        if not self.label_smoothing:
+            return ops.softmax_cross_entropy(logits, target)
+        certain = ops.one_hot(target, classes, dtype=logits.dtype) if labels else target
+        smooth = (1 - self.label_smoothing) * certain + self.label_smoothing / classes
+        return ops.softmax_cross_entropy(logits, smooth)
+
+    def _logits(self, prediction: Prediction) -> Tensor:
+        if prediction.logits is None or prediction.output_activation != "softmax":
+            raise ConfigError(
+                "cost cross_entropy and model do not fit",
+                where="cost, model",
+                why="the cost needs probabilities of classes, but the model does not end in softmax",
+                fix="set the cost to mse, or the model to one that tells classes apart",
+            )
+        return prediction.logits
+
+
+class BinaryCrossEntropy(Cost, name="binary_cross_entropy"):
+    """-t log p - (1 - t) log(1 - p), p = sigmoid(logit), mean over the features; computed from the logits so
+    that no logarithm of 0 is met. t in [0, 1] (Goodfellow et al., Deep Learning, 2016, section 6.2.2.2).
+    """
+
+    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
+        require_same_shape(self, prediction, target)
+        if prediction.logits is None or prediction.output_activation != "sigmoid":
+            raise ConfigError(
+                "cost binary_cross_entropy and model do not fit",
+                where="cost, model",
+                why="the cost needs probabilities of features, but the model does not end in sigmoid",
+                fix="end the model in sigmoid (autoencoder: output_activation), or set the cost to mse",
+            )
+        return mean_over_features(ops.sigmoid_cross_entropy(prediction.logits, target))

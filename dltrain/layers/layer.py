@@ -1,0 +1,177 @@
+"""Layer: a description that is its own schema; and what building it gives, a function over variables."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from math import prod
+from typing import ClassVar
+
+from dltrain.autodiff.graph import Tensor, name_scope, source
+from dltrain.autodiff.spec import Spec
+from dltrain.autodiff.variable import Updates, Variable
+from dltrain.config import Component
+from dltrain.errors import GraphError
+from dltrain.layers.activations import Activation
+from dltrain.layers.initializers import Initializer, generator_for
+
+LARGEST = 2**31  # numbers in one variable; a wrong size is refused before its memory is asked for
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What applying a layer or a model to a batch gives.
+
+    Attributes:
+        output: float, `(batch, ...)`.
+        logits: the value before a final softmax or sigmoid, in the shape of `output`; None without one.
+        output_activation: "softmax" or "sigmoid", the function that made `output` from `logits`, else None.
+        updates: of variables that follow the data in training (moving averages); commit them with the
+            optimizer's.
+        code: of an autoencoder, `(batch, units)`: the output of the encoder.
+    """
+
+    output: Tensor
+    logits: Tensor | None = None
+    output_activation: str | None = None
+    updates: Updates = field(default_factory=lambda: Updates(()))
+    code: Tensor | None = None
+
+
+def activated(activation: Activation, x: Tensor) -> Forward:
+    """The activation's output; `x` is kept as logits where a cost can use them."""
+    if activation.component_name in ("softmax", "sigmoid"):
+        return Forward(activation(x), logits=x, output_activation=activation.component_name)
+    return Forward(activation(x))
+
+
+@dataclass(frozen=True)
+class VariableMaker:
+    """Makes the variables of one layer, in its name scope.
+
+    Attributes:
+        scope: full name of the layer's name scope.
+        seed: with the variable's full name, what random initial values depend on.
+        inputs: spec of the layer's inputs, whose dtype the variables get.
+    """
+
+    scope: str
+    seed: int
+    inputs: Spec
+
+    def __call__(
+        self, name: str, shape: tuple[int, ...], initializer: Initializer, *, trainable: bool = True
+    ) -> Variable:
+        """
+        Raises:
+            GraphError: the shape is absurdly large, or the initializer does not fit it.
+        """
+        if prod(shape) > LARGEST:
+            raise GraphError(
+                f"{name} would have {prod(shape)} numbers",
+                why=f"its shape is {list(shape)}",
+                fix="make it smaller",
+            )
+        values = initializer.values(shape, generator_for(self.seed, f"{self.scope}/{name}"))
+        return Variable(values, dtype=self.inputs.dtype, trainable=trainable, name=name)
+
+
+class Layer(Component, kind="layer"):
+    """A function of a batch, `(batch, ...)`, and of variables that building makes once.
+
+    A layer is three short functions: `output` (the shape function), `variables`, and `apply`.
+    """
+
+    keeps_values: ClassVar[bool] = False
+    """Whether the layer only arranges its input anew, so that logits stay logits."""
+
+    foreign_names = {
+        "Dense": "dense",
+        "Linear": "dense",
+        "linear": "dense",
+        "fully_connected": "dense",
+        "fc": "dense",
+        "Activation": "activation",
+        "Dropout": "dropout",
+        "Flatten": "flatten",
+        "Reshape": "reshape",
+        "Unflatten": "reshape",
+        "LayerNorm": "layer_norm",
+        "LayerNormalization": "layer_norm",
+        "layer_normalization": "layer_norm",
+        "BatchNorm1d": "batch_norm",
+        "BatchNormalization": "batch_norm",
+        "batch_normalization": "batch_norm",
+        **dict.fromkeys(("relu", "ReLU", "sigmoid", "Sigmoid", "tanh", "Tanh"), "activation"),
+        **dict.fromkeys(("softmax", "Softmax", "gelu", "GELU", "leaky_relu", "LeakyReLU"), "activation"),
+    }
+
+    @property
+    def final_activation(self) -> Activation | None:
+        """The function that the output comes from, where it is an activation."""
+        return None
+
+    def output(self, inputs: Spec) -> Spec:
+        """Spec of the output; the default is that of `inputs`.
+
+        Raises:
+            GraphError: the layer does not take such inputs.
+        """
+        return inputs
+
+    def variables(self, inputs: Spec, make: VariableMaker) -> Mapping[str, Tensor]:
+        """The variables that `apply` is to be given; the default is none."""
+        return {}
+
+    @abstractmethod
+    def apply(self, x: Tensor, variables: Mapping[str, Tensor], *, training: bool) -> Forward:
+        """The layer's function of `x` and its variables, as graph."""
+
+    def build(self, inputs: Spec, seed: int, *, key: str = "") -> BuiltLayer:
+        """Make the variables, in a name scope such as "dense_1".
+
+        Arguments:
+            inputs: spec of the batches to come, float, `("batch", ...)`.
+            seed: of random initial values.
+            key: the YAML key that errors name, and that nodes have as their source.
+
+        Raises:
+            GraphError: the layer does not take such inputs.
+        """
+        with source(key) if key else nullcontext(), name_scope(self.component_name) as scope:
+            try:
+                if not inputs.is_float or not inputs.rank:
+                    raise GraphError(f"{self.component_name} needs a batch of floats, not {inputs}")
+                output = self.output(inputs)
+                variables = self.variables(inputs, VariableMaker(scope, seed, inputs))
+            except GraphError as error:
+                where = error.where or key
+                raise type(error)(error.what, where=where, why=error.why, fix=error.fix) from None
+        return BuiltLayer(self, variables, output, scope, key)
+
+
+@dataclass(frozen=True)
+class BuiltLayer:
+    """A layer with its variables: a function to be applied any number of times, to the same variables.
+
+    Attributes:
+        layer: the description.
+        variables: by their names in the layer.
+        output: spec of what it gives.
+        scope: full name of the name scope in which the variables were made.
+        key: YAML key of the layer, or empty.
+    """
+
+    layer: Layer
+    variables: Mapping[str, Tensor]
+    output: Spec
+    scope: str
+    key: str = ""
+
+    def __call__(self, x: Tensor, *, training: bool) -> Forward:
+        """Add the layer's nodes to the graph, in a scope with the last part of the layer's own name."""
+        scope = self.scope.rpartition("/")[-1]
+        with x.graph, source(self.key) if self.key else nullcontext(), name_scope(scope):
+            return self.layer.apply(x, self.variables, training=training)

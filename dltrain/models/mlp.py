@@ -1,0 +1,65 @@
+"""mlp: a multilayer perceptron, dense layers one after the other, that tells classes apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from dltrain.autodiff.spec import Spec
+from dltrain.layers.activations import Activation, Relu, Softmax
+from dltrain.layers.dense import Dense
+from dltrain.layers.dropout import Dropout
+from dltrain.layers.initializers import GlorotUniform, Initializer, Zeros
+from dltrain.layers.layer import BuiltLayer, Layer
+from dltrain.layers.shapes import Flatten
+from dltrain.models.model import Model, chain
+
+
+class Mlp(Model, name="mlp"):
+    """h_i = f(h_(i-1) W_i + b_i) for each hidden layer, h_0 one flat vector an example, and
+    y = softmax(h_n W + b) (Rumelhart et al., 1986). With an empty `hidden` it is softmax_regression.
+    """
+
+    foreign_keys = {
+        "hidden_layer_sizes": "hidden",
+        "hidden_sizes": "hidden",
+        "hidden_units": "hidden",
+        "hidden_dims": "hidden",
+        "layers": "hidden",
+        "activation_fn": "activation",
+        "dropout_rate": "dropout",
+        "kernel_init": "kernel_initializer",
+        "bias_init": "bias_initializer",
+    }
+
+    hidden: tuple[Annotated[int, Field(gt=0)], ...] = Field(
+        description="sizes of the hidden layers, from the input on; may be empty"
+    )
+    activation: Activation = Field(Relu(), description="function of the hidden layers' sums")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of each hidden layer set to 0 in training")
+    kernel_initializer: Initializer = Field(
+        GlorotUniform(), description="first values of all kernels, the output layer's too"
+    )
+    bias_initializer: Initializer = Field(
+        Zeros(), description="first values of all biases, the output layer's too"
+    )
+
+    def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
+        layers: list[tuple[Layer, str]] = [(Flatten(), "model")]
+        for position, units in enumerate(self.hidden):
+            key = f"model.hidden[{position}]"
+            layers.append((self._dense(units, self.activation), key))
+            if self.dropout > 0:
+                layers.append((Dropout(rate=self.dropout), key))
+        layers.append((self._dense(self.labelled(classes), Softmax()), "model"))
+        return chain(layers, inputs, seed)
+
+    def _dense(self, units: int, activation: Activation) -> Dense:
+        return Dense(
+            units=units,
+            activation=activation,
+            kernel_initializer=self.kernel_initializer,
+            bias_initializer=self.bias_initializer,
+        )

@@ -1,0 +1,57 @@
+"""sequential: a list of layers, written out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from dltrain.autodiff.spec import Spec
+from dltrain.errors import ConfigError
+from dltrain.layers.activations import Sigmoid, Softmax
+from dltrain.layers.dense import Activation
+from dltrain.layers.layer import BuiltLayer, Layer
+from dltrain.models.model import Model, chain
+
+
+class Sequential(Model, name="sequential"):
+    """y = l_n(... l_2(l_1(x))): the layers, one after the other; source: function composition.
+
+    For a data set with labels the last layer gives one number a class, and a softmax is added unless the
+    list ends in one. For one whose target is the input, the output has the shape of the input.
+    """
+
+    layers: tuple[Layer, ...] = Field(min_length=1, description="the layers, from the input to the output")
+
+    def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
+        built = chain(((layer, f"model.layers[{i}]") for i, layer in enumerate(self.layers)), inputs, seed)
+        found = built[-1].output.shape[1:]
+        wanted = inputs.shape[1:] if classes is None else (classes,)
+        if found != wanted:
+            raise ConfigError(
+                "model sequential and data set do not fit",
+                where=f"{built[-1].key}, dataset.target",
+                why=f"the last layer's output is {list(found)} an example, but "
+                + (
+                    f"the target, the input, is {list(wanted)}"
+                    if classes is None
+                    else f"there are {classes} classes"
+                ),
+                fix=f"end in a reshape to {list(wanted)}" if classes is None else f"end in {classes} units",
+            )
+        return built if classes is None else [*built, *self._softmax(built, seed)]
+
+    def _softmax(self, built: Sequence[BuiltLayer], seed: int) -> list[BuiltLayer]:
+        """The softmax that the list does not end in."""
+        last = next((layer for layer in reversed(built) if not layer.layer.keeps_values), built[-1])
+        match last.layer.final_activation:
+            case Softmax():
+                return []
+            case Sigmoid():
+                raise ConfigError(
+                    "model sequential and data set do not fit",
+                    where=f"{last.key}, dataset.target",
+                    why="the model ends in sigmoid, but the target is the label, one of several classes",
+                    fix="end in softmax",
+                )
+        return chain([(Activation(function=Softmax()), last.key)], built[-1].output, seed)

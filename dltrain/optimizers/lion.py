@@ -1,0 +1,46 @@
+"""lion: steps of one size, in the direction of the momentum's sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from dltrain.autodiff import ops
+from dltrain.autodiff.graph import Tensor
+from dltrain.optimizers.optimizer import Optimizer, Step
+
+
+class Lion(Optimizer, name="lion"):
+    """u = sign(beta1 m + (1 - beta1) g); m <- beta2 m + (1 - beta2) g; p <- p - rate * (u + weight_decay * p)
+    (Chen et al., Symbolic discovery of optimization algorithms, 2023, program 1).
+
+    m starts at 0. Only kernels (variables of rank 2 or more) decay. Slot: m / (1 - beta2), whose sign with
+    factors adapted is the same. Good rates are 3 to 10 times smaller than adam's, and decays as much larger.
+    """
+
+    foreign_keys = {
+        "betas": "beta1 and beta2",
+        "beta_1": "beta1",
+        "beta_2": "beta2",
+        "b1": "beta1",
+        "b2": "beta2",
+        "decay": "weight_decay",
+        "wd": "weight_decay",
+    }
+
+    learning_rate: float = Field(0.0001, gt=0, description="size of a step, before the schedule's factor")
+    beta1: float = Field(0.9, ge=0, lt=1, description="how much the momentum weighs in a step")
+    beta2: float = Field(0.99, ge=0, lt=1, description="how much of the momentum each step keeps")
+    weight_decay: float = Field(0.0, ge=0, description="share of a kernel that decays, times learning_rate")
+
+    @property
+    def slot_names(self) -> tuple[str, ...]:
+        return ("m",)
+
+    def update(self, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
+        p, g, m, rate = step.parameters, step.gradient, step.slots["m"], step.scalar(step.learning_rate)
+        u = ops.sign(self.beta1 * (1 - self.beta2) / (1 - self.beta1) * m + g)
+        if self.weight_decay:
+            u = u + self.weight_decay * step.kernels() * p
+        return p - rate * u, {"m": self.beta2 * m + g}

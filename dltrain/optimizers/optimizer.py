@@ -1,0 +1,231 @@
+"""Optimizer: from the gradients of a loss to the new values of the variables, as graph.
+
+All variables of a dtype are packed into one vector, and so are their gradients and each of the optimizer's
+own quantities (slots). An update is a formula over these vectors, a few elementwise operations long, which
+the plan runs tile by tile in cache; where variables lie side by side in memory, packing copies nothing.
+Whatever is one number a step (the learning rate, the corrections of adam) is worked out in float64 first.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from pydantic import Field
+
+from dltrain.autodiff import ops
+from dltrain.autodiff.gradients import gradients
+from dltrain.autodiff.graph import Tensor, name_scope
+from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.variable import Updates, Variable
+from dltrain.config import Component
+from dltrain.errors import GraphError
+from dltrain.optimizers.schedules import Constant, Schedule
+
+Pairs = Sequence[tuple[Tensor, Variable]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an update formula is a function of. Vectors are packed from all variables, `(numbers,)`.
+
+    Attributes:
+        parameters: p, the variables before the update.
+        gradient: g, clipped.
+        slots: the optimizer's own vectors before the update, 0 before the first.
+        learning_rate: float64 scalar.
+        count: t, float64 scalar, 1 for the first update.
+        variables: what `parameters` is packed from.
+    """
+
+    parameters: Tensor
+    gradient: Tensor
+    slots: Mapping[str, Variable]
+    learning_rate: Tensor
+    count: Tensor
+    variables: Sequence[Variable]
+
+    def scalar(self, value: Tensor) -> Tensor:
+        """A float64 scalar in the dtype of the vectors."""
+        return ops.cast(value, self.parameters.dtype)
+
+    def kernels(self) -> Tensor:
+        """1 where a number of the vector belongs to a variable of rank 2 or more, else 0."""
+        parts = [np.full(prod(v.spec.sizes), float(v.spec.rank >= 2)) for v in self.variables]
+        return as_tensor(np.concatenate(parts), self.parameters.dtype)
+
+
+class Optimizer(Component, kind="optimizer"):
+    """A first-order method: p <- p - learning_rate * (something made of the gradient)."""
+
+    foreign_names = {
+        "SGD": "sgd",
+        "gradient_descent": "sgd",
+        "GradientDescentOptimizer": "sgd",
+        "momentum": "sgd",
+        "nesterov": "sgd",
+        "RMSprop": "rmsprop",
+        "RMSProp": "rmsprop",
+        "rms_prop": "rmsprop",
+        "RMSPropOptimizer": "rmsprop",
+        "Adagrad": "adagrad",
+        "AdaGrad": "adagrad",
+        "Adadelta": "adadelta",
+        "AdaDelta": "adadelta",
+        "Adam": "adam",
+        "AdamOptimizer": "adam",
+        "AdamW": "adamw",
+        "adam_w": "adamw",
+        "Nadam": "nadam",
+        "NAdam": "nadam",
+        "Lion": "lion",
+    }
+    foreign_keys = {
+        "lr": "learning_rate",
+        "eta": "learning_rate",
+        "learningRate": "learning_rate",
+        "step_size": "learning_rate",
+        "learning_rate_init": "learning_rate",
+        "eps": "epsilon",
+        "lr_schedule": "schedule",
+        "lr_scheduler": "schedule",
+        "scheduler": "schedule",
+        "clipvalue": "clip_value",
+        "clipnorm": "clip_norm",
+        "global_clipnorm": "clip_norm",
+        "max_norm": "clip_norm",
+        "max_grad_norm": "clip_norm",
+        "grad_clip": "clip_norm",
+        "gradient_clip": "clip_norm",
+        "gradient_clipping": "clip_norm",
+    }
+
+    learning_rate: float = Field(gt=0, description="size of a step, before the schedule's factor")
+    schedule: Schedule = Field(Constant(), description="how the learning rate changes over the steps")
+    clip_value: float | None = Field(
+        None, gt=0, description="limit of each number of the gradient's absolute value; null for none"
+    )
+    clip_norm: float | None = Field(
+        None, gt=0, description="limit of the Euclidean norm of all gradients together; null for none"
+    )
+
+    @property
+    def slot_names(self) -> tuple[str, ...]:
+        """The vectors that the optimizer keeps from step to step."""
+        return ()
+
+    @abstractmethod
+    def update(self, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The formula: the new parameters, and the new value of each slot."""
+
+    def compute_gradients(
+        self, loss: Tensor, variables: Sequence[Variable] | None = None
+    ) -> list[tuple[Tensor, Variable]]:
+        """The loss' gradient for each variable, as (gradient, variable).
+
+        Arguments:
+            loss: a float scalar.
+            variables: default all trainable ones of the graph that the loss depends on.
+
+        Raises:
+            GraphError: the loss is no scalar, or depends on none of the variables, or not on all given ones.
+        """
+        if loss.shape:
+            raise GraphError(
+                f"a loss is a scalar, but {loss.name!r} is {loss.spec}",
+                where=loss.source,
+                fix="take its mean",
+            )
+        wrt = variables if variables is not None else [v for v in loss.graph.variables if v.trainable]
+        pairs = list(zip(gradients(loss, wrt), wrt, strict=True))
+        missing = [variable.name for gradient, variable in pairs if gradient is None]
+        if len(missing) == len(pairs) or (missing and variables is not None):
+            raise GraphError(
+                f"the loss {loss.name!r} does not depend on "
+                + (", ".join(map(repr, missing)) if missing else "any trainable variable"),
+                where=loss.source,
+                fix="minimize with respect to variables that it is computed from",
+            )
+        return [(gradient, variable) for gradient, variable in pairs if gradient is not None]
+
+    def apply_gradients(self, pairs: Pairs, total_steps: int | None = None) -> Updates:
+        """The update of each variable by its gradient; it also advances the graph's step.
+
+        Arguments:
+            pairs: (gradient, variable), as `compute_gradients` gives them.
+            total_steps: of the whole training, for schedules that need it.
+
+        Raises:
+            GraphError: there are no pairs, or a gradient is not of its variable's spec.
+            ConfigError: the schedule needs `total_steps`.
+        """
+        if not pairs:
+            raise GraphError("there are no gradients to apply")
+        for gradient, variable in pairs:
+            if gradient.spec != variable.spec:
+                raise GraphError(
+                    f"the gradient of {variable.name!r} is {gradient.spec}, it itself {variable.spec}",
+                    where=gradient.source,
+                )
+        graph = pairs[0][1].graph
+        with graph, name_scope(self.component_name):
+            rate = self.learning_rate_at(graph.step, total_steps)
+            count = ops.cast(graph.step + 1, "float64")
+            by_dtype: dict[str, list[tuple[Tensor, Variable]]] = {}
+            for gradient, variable in pairs:
+                by_dtype.setdefault(variable.dtype.name, []).append((gradient, variable))
+            packed = [ops.pack([gradient for gradient, _ in group]) for group in by_dtype.values()]
+            updates = [(graph.step, graph.step + 1)]
+            for gradient, group in zip(self._clipped(packed), by_dtype.values(), strict=True):
+                updates += self._updated(gradient, [variable for _, variable in group], rate, count)
+        return Updates(updates)
+
+    def minimize(
+        self, loss: Tensor, variables: Sequence[Variable] | None = None, total_steps: int | None = None
+    ) -> Updates:
+        """`apply_gradients` of `compute_gradients`; see there for arguments and errors."""
+        return self.apply_gradients(self.compute_gradients(loss, variables), total_steps)
+
+    def learning_rate_at(self, step: Tensor, total_steps: int | None = None) -> Tensor:
+        """The learning rate of the update that `step` (int64 scalar) updates came before, a float64 scalar.
+
+        Raises:
+            ConfigError: the schedule needs `total_steps`.
+        """
+        with step.graph, name_scope("learning_rate"):
+            factor = self.schedule.factor(ops.cast(step, "float64"), total_steps)
+            return as_tensor(self.learning_rate, "float64") * factor
+
+    def _clipped(self, packed: Sequence[Tensor]) -> Sequence[Tensor]:
+        """First each number, to -clip_value..clip_value, then g * min(1, clip_norm / |g|), where |g| is the
+        norm of all gradients together (Pascanu et al., 2013).
+        """
+        if self.clip_value is not None:
+            packed = [ops.minimum(ops.maximum(g, -self.clip_value), self.clip_value) for g in packed]
+        if self.clip_norm is None:
+            return packed
+        squares = [ops.cast(ops.sum(ops.square(g)), "float64") for g in packed]
+        total = squares[0]
+        for square in squares[1:]:
+            total = total + square
+        scale = self.clip_norm / ops.maximum(ops.sqrt(total), self.clip_norm)
+        return [g * ops.cast(scale, g.dtype) for g in packed]
+
+    def _updated(
+        self, gradient: Tensor, variables: Sequence[Variable], rate: Tensor, count: Tensor
+    ) -> list[tuple[Variable, Tensor]]:
+        """The formula applied to the vector of `variables`, cut into pieces again; and the slots."""
+        zeros = np.zeros(gradient.spec.sizes, gradient.dtype)
+        slots = {name: Variable(zeros, trainable=False, name=name) for name in self.slot_names}
+        step = Step(ops.pack(variables), gradient, slots, rate, count, variables)
+        parameters, new_slots = self.update(step)
+        pairs = [(slots[name], value) for name, value in new_slots.items()]
+        start = 0
+        for variable in variables:
+            end = start + prod(variable.spec.sizes)
+            pairs.append((variable, ops.reshape(parameters[start:end], variable.shape)))
+            start = end
+        return pairs
