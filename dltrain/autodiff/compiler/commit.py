@@ -38,7 +38,7 @@ def direct_targets(
             and all(isinstance(node.op, Elementwise) for node in step)
             and all(node in written for node in results)
             and all(node not in fetched and readers.get(node, step) is step for node in step)
-            and _reads_in_place(step, results, written, storage)
+            and _reads_in_place(step, results, written)
         ):
             committed[step] = results
     _drop_conflicts(committed, written)
@@ -115,9 +115,7 @@ def _readers(steps: Sequence[Step]) -> dict[Node, Step | None]:
     return readers
 
 
-def _reads_in_place(
-    step: Step, results: Sequence[Node], written: Mapping[Node, list[Variable]], storage: Storage
-) -> bool:
+def _reads_in_place(step: Step, results: Sequence[Node], written: Mapping[Node, list[Variable]]) -> bool:
     """Whether the group reads each variable that it writes only at the very element that it writes.
 
     Then no tile reads what an earlier tile wrote.

@@ -17,7 +17,7 @@ from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.ops.exponential import Log
 from dltrain.autodiff.ops.logic import Cast
 from dltrain.autodiff.ops.shape import BroadcastTo, Reshape
-
+from dltrain.autodiff.ops.softmax import LogSoftmax, Softmax
 from dltrain.autodiff.spec import broadcast_shapes
 
 Rule = Callable[[Node], Node]
@@ -91,7 +91,7 @@ RULES: tuple[Rule, ...] = (
     drop_identity,
     drop_double_negative,
     join_reshapes,
-
+    fuse_log_softmax,
 )
 
 

@@ -23,7 +23,7 @@ MOST_TILES = 512  # beyond that tiles grow, so that a plan stays small
 def kernel_call(node: Node, inputs: list[Array], out: Array) -> Call:
     """The node's kernel bound to its arrays."""
     if isinstance(node.op, Elementwise) and node.op.ufunc is not None:
-        return partial(node.op.ufunc, *inputs, out)
+        return partial(node.op.ufunc, *inputs, out=out)
     return partial(node.op.compute, *inputs, out=out)
 
 
@@ -62,7 +62,7 @@ def group_calls(group: Step, arrays: Mapping[Node, Array], scratch: Scratch) -> 
     inputs = {source: arrays[source] for node in group for source in node.inputs if source not in members}
     if _is_flat(shape, [*results.values(), *inputs.values()]):
         shape = (prod(shape),)
-        inputs = {node: array.reshape(-1) if array.size > 1 else array for node, array in inputs.items()}
+        inputs = {node: array.reshape(-1 if array.size > 1 else ()) for node, array in inputs.items()}
         results = {node: array.reshape(-1) for node, array in results.items()}
     rows = _rows_in_use(group, results, _must_be_staged(group, inputs, results))
     for tile in _tiles(shape):

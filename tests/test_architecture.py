@@ -1,0 +1,72 @@
+"""Who may import whom: errors <- autodiff, config <- layers, metrics, ... <- models <- training <- cli."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "dltrain"
+RECIPE = {"layers", "metrics", "costs", "optimizers", "datasets"}
+CORE = {"errors", "autodiff", "config"}
+MAY_IMPORT = {
+    "errors": set(),
+    "autodiff": {"errors"},
+    "config": {"errors"},
+    **{part: {"errors", "autodiff", "config"} for part in RECIPE},
+    "models": CORE | RECIPE,
+    "training": CORE | RECIPE | {"models"},
+    "cli": CORE | RECIPE | {"models", "training"},
+}
+COMMAND_LINE_ONLY = {"click", "tqdm"}
+
+
+def imports(path: Path) -> set[str]:
+    """The dotted names that the file imports, wherever the import stands."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def violations(path: Path, part: str) -> list[str]:
+    found = []
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        target = rest.partition(".")[0]
+        if top == "dltrain" and target in MAY_IMPORT and target != part and target not in MAY_IMPORT[part]:
+            found.append(name)
+        if top in COMMAND_LINE_ONLY and part != "cli":
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_parts_import_only_what_is_below_them(part):
+    files = list((PACKAGE / part).rglob("*.py")) or [PACKAGE / f"{part}.py"]
+    assert {str(path): found for path in files if (found := violations(path, part))} == {}
+
+
+def test_every_part_of_the_package_has_a_rule():
+    parts = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert parts - {"__init__", "__main__", "__pycache__", "py"} - {"py.typed"} <= MAY_IMPORT.keys()
+
+
+def test_a_violation_is_found(tmp_path):
+    file = tmp_path / "layer.py"
+    file.write_text("def f():\n    from dltrain.models import mlp\n    import tqdm\n")
+    assert set(violations(file, "layers")) == {"dltrain.models.mlp", "tqdm"}
+
+
+def test_only_the_command_line_prints():
+    calls = [
+        f"{path}:{node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        if "cli" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert calls == []
