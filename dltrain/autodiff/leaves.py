@@ -92,7 +92,7 @@ def as_array(value: TensorLike, dtype: DTypeLike | None = None) -> Array:
             raise GraphError(
                 f"{array.dtype.name} values do not become {wanted.name} unasked", fix="use cast()"
             )
-        return array.astype(wanted)
+        return array.astype(wanted, copy=False)
     if isinstance(value, np.ndarray | np.generic):
         if array.dtype.kind in "iu" and array.dtype != np.uint8:
             return array.astype(np.int64)

@@ -42,7 +42,7 @@ class Variable(Tensor):
         dtype: DTypeLike | None = None,
         name: str = "variable",
     ) -> None:
-        value = initial if isinstance(initial, Tensor) else as_array(initial, dtype)
+        value = initial if isinstance(initial, Tensor) else as_array(initial, dtype).copy()
         spec = value.spec if isinstance(value, Tensor) else Spec(value.shape, value.dtype)
         _ = spec.sizes  # refuses named dimensions
         self.initial = value

@@ -1,0 +1,50 @@
+"""A perceptron 784-256-128-10 with sigmoids on MNIST, by gradient descent."""
+
+import numpy as np
+
+import dltrain as dl
+
+EPOCHS, BATCH_SIZE, LEARNING_RATE = 10, 100, 0.5
+
+data = dl.datasets.Mnist().load()
+train, test = data.splits["train"], data.splits["test"]
+rng = np.random.default_rng(0)
+
+
+def dense(inputs: dl.Tensor, units: int, name: str) -> dl.Tensor:
+    """inputs W + b, with W drawn from a normal distribution of standard deviation 1, as in the course."""
+    with dl.name_scope(name):
+        shape = (inputs.shape[-1], units)
+        W = dl.Variable(rng.normal(size=shape), dtype="float32", name="W")
+        b = dl.Variable(np.zeros(units), dtype="float32", name="b")
+        return inputs @ W + b
+
+
+x = dl.placeholder("float32", ("batch", 28, 28), name="images")
+y = dl.placeholder("int64", ("batch",), name="labels")
+hidden1 = dl.sigmoid(dense(dl.reshape(x, ("batch", 784)), 256, "hidden1"))
+hidden2 = dl.sigmoid(dense(hidden1, 128, "hidden2"))
+logits = dense(hidden2, 10, "output")
+cost = dl.mean(dl.softmax_cross_entropy(logits, y))
+accuracy = dl.mean(dl.cast(dl.equal(dl.argmax(logits, axis=1), y), "float32"))
+
+# minimize(cost) is these two steps:
+optimizer = dl.optimizers.Sgd(learning_rate=LEARNING_RATE)
+gradients = optimizer.compute_gradients(cost)
+train_step = optimizer.apply_gradients(gradients)
+
+images, labels = np.empty((BATCH_SIZE, 28, 28), "float32"), np.empty(BATCH_SIZE, "int64")
+test_images, test_labels = np.empty((len(test), 28, 28), "float32"), np.empty(len(test), "int64")
+test.gather(np.arange(len(test)), inputs=test_images, targets=test_labels)
+
+with dl.Session() as session:
+    step = session.make_callable([cost, train_step], [x, y])  # compiled once: faster than session.run
+    for epoch in range(1, EPOCHS + 1):
+        order = dl.datasets.epoch_order(len(train), seed=0, epoch=epoch)
+        losses = []
+        for start in range(0, len(order), BATCH_SIZE):
+            train.gather(order[start : start + BATCH_SIZE], inputs=images, targets=labels)
+            loss, _ = step(images, labels)
+            losses.append(loss)
+        print(f"epoch {epoch}  cost {np.mean(losses):.4f}")
+    print(f"test accuracy {session.run(accuracy, {x: test_images, y: test_labels}):.2%}")

@@ -1,0 +1,47 @@
+"""An autoencoder 784-256-64-256-784 on MNIST, by RMSProp, with inputs and reconstructions as a picture."""
+
+import numpy as np
+from PIL import Image
+
+import dltrain as dl
+
+EPOCHS, BATCH_SIZE, LEARNING_RATE = 5, 256, 0.01
+
+data = dl.datasets.Mnist(target="input").load()
+train, test = data.splits["train"], data.splits["test"]
+rng = np.random.default_rng(0)
+
+
+def dense(inputs: dl.Tensor, units: int, name: str) -> dl.Tensor:
+    with dl.name_scope(name):
+        shape = (inputs.shape[-1], units)
+        W = dl.Variable(rng.normal(size=shape), dtype="float32", name="W")
+        b = dl.Variable(rng.normal(size=units), dtype="float32", name="b")
+        return dl.sigmoid(inputs @ W + b)
+
+
+x = dl.placeholder("float32", ("batch", 28, 28), name="images")
+flat = dl.reshape(x, ("batch", 784))
+code = dense(dense(flat, 256, "encoder1"), 64, "encoder2")
+reconstruction = dense(dense(code, 256, "decoder1"), 784, "decoder2")
+cost = dl.mean(dl.square(flat - reconstruction))
+train_step = dl.optimizers.RmsProp(learning_rate=LEARNING_RATE).minimize(cost)
+
+images = np.empty((BATCH_SIZE, 28, 28), "float32")
+with dl.Session() as session:
+    step = session.make_callable([cost, train_step], [x])
+    for epoch in range(1, EPOCHS + 1):
+        order = dl.datasets.epoch_order(len(train), seed=0, epoch=epoch)
+        losses = []
+        for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
+            train.gather(order[start : start + BATCH_SIZE], inputs=images)
+            loss, _ = step(images)
+            losses.append(loss)
+        print(f"epoch {epoch}  cost {np.mean(losses):.5f}")
+    shown = np.empty((10, 28, 28), "float32")
+    test.gather(np.arange(10), inputs=shown)
+    rebuilt = session.run(reconstruction, {x: shown}).reshape(10, 28, 28)
+
+picture = np.vstack([np.hstack(shown), np.hstack(rebuilt)])
+Image.fromarray((picture * 255).astype("uint8")).resize((1120, 224)).save("autoencoder.png")
+print("autoencoder.png: ten test images, and below them what the autoencoder makes of them")
