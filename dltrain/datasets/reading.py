@@ -24,7 +24,7 @@ def open_content(file: BinaryIO) -> tuple[BinaryIO, bool]:
     """The content of `file`, and whether that is gzip-compressed, which its first bytes tell."""
     compressed = file.read(2) == b"\x1f\x8b"
     file.seek(0)
-    return (cast(BinaryIO, gzip.GzipFile(fileobj=file)) if compressed else file), compressed
+    return (cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb")) if compressed else file), compressed
 
 
 def fill(array: NDArray[Any], stream: ReadableInto) -> None:
