@@ -1,0 +1,195 @@
+"""The command `dltrain`: finds the subcommand, runs it, and turns every error into one line and an exit code.
+
+This module imports nothing heavy, not even click, so that `dltrain --help` answers at once; click and the
+subcommand are imported when one is called.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # typing's own would import typing
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    import click
+
+    from dltrain.errors import DltrainError
+
+# Name: (its click command as "module:name", help in one line).
+COMMANDS = {
+    "fit": ("dltrain.cli.fit:fit", "Train the model that a config describes."),
+    "eval": ("dltrain.cli.eval:evaluate", "Evaluate a run on a split of its data set."),
+    "predict": ("dltrain.cli.predict:predict", "Apply a run's model to inputs from a file."),
+    "validate": ("dltrain.cli.validate:validate", "Check a config without training."),
+    "download-mnist": ("dltrain.cli.download_mnist:download_mnist", "Download MNIST or Fashion-MNIST."),
+}
+OPTIONS = {
+    "--debug": "Show the traceback of every error.",
+    "--version": "Show the version and exit.",
+    "--help": "Show this message, or a command's own, and exit.",
+}
+
+
+def help_text() -> str:
+    """What `dltrain --help` prints."""
+    return "\n".join(
+        [
+            "Usage: dltrain [OPTIONS] COMMAND [ARGUMENTS]...",
+            "",
+            "  Train neural networks from a short YAML file.",
+            "",
+            "Commands:",
+            *(f"  {name:<16}{summary}" for name, (_, summary) in COMMANDS.items()),
+            "",
+            "Options:",
+            *(f"  {name:<16}{summary}" for name, summary in OPTIONS.items()),
+            "",
+            "Examples:",
+            "  dltrain fit configs/mlp.yaml",
+            "  dltrain fit --help",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command line (by default the process's own) and returns its exit code.
+
+    Exit codes: 0 done; 1 a bug; 2 usage or config; 3 data; 4 diverged; 5 run directory or checkpoint;
+    6 a requirement not met; 7 input and output; 130, 141 and 143 stopped by a signal.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words  # before the command's name or after it
+    words = [word for word in words if word != "--debug"]
+    if not words:
+        print(help_text(), file=sys.stderr)
+        return 2
+    try:
+        _dispatch(words[0], words[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has left, as `| head` does: no error
+        exit_code = 128 + 13
+    except (Exception, KeyboardInterrupt) as error:
+        exit_code = _report(error, debug)
+    else:
+        return 0
+    _drop_unwritable_output()
+    return exit_code
+
+
+def _dispatch(name: str, arguments: list[str]) -> None:
+    if name == "--help":
+        print(help_text())
+    elif name == "--version":
+        from dltrain import __version__
+
+        print(f"dltrain {__version__}")
+    elif name in COMMANDS:
+        _run_command(name, arguments)
+    else:
+        raise _unknown(name)
+
+
+def _run_command(name: str, arguments: list[str]) -> None:
+    import importlib
+    import signal
+
+    import click
+
+    module, attribute = COMMANDS[name][0].split(":")
+    command: click.Command = getattr(importlib.import_module(module), attribute)
+    previous_handler = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with command.make_context(f"dltrain {name}", arguments) as context:
+            command.invoke(context)
+    except click.exceptions.Exit:  # --help, after it has printed
+        pass
+    except click.ClickException as error:
+        raise _usage_error(error, f"dltrain {name}") from error
+    finally:
+        signal.signal(signal.SIGTERM, previous_handler)
+
+
+def _terminate(signal_number: int, _frame: FrameType | None) -> None:
+    from dltrain.errors import StoppedError
+
+    raise StoppedError("stopped by SIGTERM", signal_number=signal_number)
+
+
+def _unknown(name: str) -> DltrainError:
+    from difflib import get_close_matches
+
+    from dltrain.errors import UsageError
+
+    kind, known = ("option", OPTIONS) if name.startswith("-") else ("command", COMMANDS)
+    near = get_close_matches(name, known, n=1)
+    return UsageError(
+        f"no such {kind}: {name}", fix=f"did you mean {near[0]}?" if near else "see `dltrain --help`"
+    )
+
+
+def _usage_error(error: click.ClickException, command: str) -> DltrainError:
+    from click import NoSuchOption
+
+    from dltrain.errors import UsageError
+
+    if isinstance(error, NoSuchOption) and error.possibilities:
+        what, fix = f"no such option: {error.option_name}", f"did you mean {error.possibilities[0]}?"
+    else:
+        message = " ".join(error.format_message().split()).rstrip(".")
+        what, fix = message[:1].lower() + message[1:], f"see `{command} --help`"
+    return UsageError(what, where=command, fix=fix)
+
+
+def _report(error: BaseException, debug: bool) -> int:
+    """Prints what went wrong on stderr and returns the exit code."""
+    user_error = _as_user_error(error)
+    if debug or user_error is None:
+        import traceback
+
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            print(_printable(line), file=sys.stderr)
+    if user_error is None:
+        from dltrain import __version__
+        from dltrain.errors import DltrainError
+
+        user_error = DltrainError(
+            f"this is a bug in dltrain {__version__}", fix="please report it, with all of the above"
+        )
+    for line in user_error.lines:
+        print(f"dltrain: error: {_printable(line)}", file=sys.stderr)
+    return user_error.exit_code
+
+
+def _as_user_error(error: BaseException) -> DltrainError | None:
+    """The error with its line and exit code, or None for a bug."""
+    from dltrain.errors import DltrainError, StoppedError, StorageError
+
+    match error:
+        case DltrainError():
+            return error
+        case KeyboardInterrupt():
+            return StoppedError("interrupted", signal_number=2)
+        case MemoryError():
+            return StorageError("not enough memory", why=str(error))
+        case OSError():
+            return StorageError(
+                "cannot read or write", where=str(error.filename or ""), why=error.strerror or str(error)
+            )
+    return None
+
+
+def _printable(text: str) -> str:
+    """The text with everything that would move the cursor, colour or hide text escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _drop_unwritable_output() -> None:
+    """Keeps Python from failing once more, when it ends, over output that cannot be written."""
+    import os
+
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
