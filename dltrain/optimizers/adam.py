@@ -35,6 +35,7 @@ class Adam(Optimizer, name="adam"):
         "beta_2": "beta2",
         "b1": "beta1",
         "b2": "beta2",
+        "eps": "epsilon",
         "momentum": "beta1",
     }
 

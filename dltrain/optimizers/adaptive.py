@@ -17,14 +17,21 @@ from dltrain.optimizers.optimizer import Optimizer, Step
 
 
 class RmsProp(Optimizer, name="rmsprop"):
-    """v <- d v + (1 - d) g^2; p <- p - rate * g / (sqrt(v) + epsilon) (Tieleman and Hinton, 2012, lecture 6e).
+    """v <- d v + (1 - d) g^2; p <- p - rate * g / (sqrt(v) + epsilon)
+    (Tieleman and Hinton, 2012, lecture 6e).
 
     centered: sqrt(v - a^2) with a <- d a + (1 - d) g, the gradient's standard deviation (Graves, 2013,
     equations 38 to 41). momentum mu: b <- mu * b + g / (...), p <- p - rate * b. v and a start at 0; epsilon
     is outside of the root. Slots: v / (1 - d), a / (1 - d) and b.
     """
 
-    foreign_keys = {"rho": "decay", "alpha": "decay", "smoothing": "decay", "discounting_factor": "decay"}
+    foreign_keys = {
+        "rho": "decay",
+        "alpha": "decay",
+        "smoothing": "decay",
+        "discounting_factor": "decay",
+        "eps": "epsilon",
+    }
 
     learning_rate: float = Field(0.001, gt=0, description="size of a step, before the schedule's factor")
     decay: float = Field(0.9, ge=0, lt=1, description="how much of the averages each step keeps")
@@ -57,6 +64,8 @@ class Adagrad(Optimizer, name="adagrad"):
     s starts at 0; epsilon is outside of the root.
     """
 
+    foreign_keys = {"eps": "epsilon"}
+
     learning_rate: float = Field(0.01, gt=0, description="size of a step, before the schedule's factor")
     epsilon: float = Field(1e-10, gt=0, description="added to the root, so that it is never 0")
 
@@ -77,7 +86,7 @@ class Adadelta(Optimizer, name="adadelta"):
     v and w start at 0; epsilon is inside of the roots. Slots: v / (1 - d) and w / (1 - d).
     """
 
-    foreign_keys = {"rho": "decay"}
+    foreign_keys = {"rho": "decay", "eps": "epsilon"}
 
     learning_rate: float = Field(1.0, gt=0, description="size of a step, before the schedule's factor")
     decay: float = Field(0.95, ge=0, lt=1, description="how much of the averages each step keeps")

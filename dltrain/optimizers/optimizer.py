@@ -89,7 +89,7 @@ class Optimizer(Component, kind="optimizer"):
         "learningRate": "learning_rate",
         "step_size": "learning_rate",
         "learning_rate_init": "learning_rate",
-        "eps": "epsilon",
+        "weight_decay": "l2 of the cost (or take the optimizer adamw)",
         "lr_schedule": "schedule",
         "lr_scheduler": "schedule",
         "scheduler": "schedule",
@@ -167,7 +167,7 @@ class Optimizer(Component, kind="optimizer"):
         for gradient, variable in pairs:
             if gradient.spec != variable.spec:
                 raise GraphError(
-                    f"the gradient of {variable.name!r} is {gradient.spec}, it itself {variable.spec}",
+                    f"variable {variable.name!r} is {variable.spec} but its gradient {gradient.spec}",
                     where=gradient.source,
                 )
         graph = pairs[0][1].graph
