@@ -1,0 +1,73 @@
+"""How training is shown on stderr: a bar on a terminal, else one plain line an epoch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from dltrain.training.records import EpochDone, Record, Started, StepDone
+
+STYLES = ("auto", "bar", "plain", "none")
+
+
+class Progress:
+    """Shows records as they come; to be closed. Arguments: `style`, one of `STYLES`."""
+
+    def __init__(self, style: str) -> None:
+        if style == "auto":
+            style = "bar" if sys.stderr.isatty() else "plain"
+        self._style = style
+        self._bar: tqdm[Any] | None = None
+        self._epochs = 0
+
+    def report(self, record: Record) -> None:
+        match record:
+            case _ if self._style == "none":
+                pass
+            case Started():
+                self._epochs = record.total_epochs
+                if self._style == "bar":
+                    self._bar = tqdm(
+                        total=record.total_steps, initial=record.start_step, unit=" steps", dynamic_ncols=True
+                    )
+            case StepDone(_, epoch, loss, _):
+                if self._bar is not None and self._bar.update():  # true when it has drawn itself
+                    self._bar.set_postfix_str(f"epoch {epoch}/{self._epochs}, loss {loss:.4g}", refresh=False)
+            case EpochDone():
+                self._say(self._line(record))
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _say(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stderr)
+        else:
+            click.echo(line, err=True)
+
+    def _line(self, record: EpochDone) -> str:
+        parts = [f"epoch {record.epoch}/{self._epochs}", f"step {record.step}", shown(record.train, "train ")]
+        if record.validation:
+            parts.append(shown(record.validation, "validation "))
+        parts.append(f"{record.seconds:.1f} s")
+        parts.append(f"{record.examples_per_second:,.0f} examples/s")
+        return "  ".join(parts)
+
+
+def shown(figures: Mapping[str, Any], prefix: str = "") -> str:
+    """Figures that are one number, as text: `loss 0.0561  accuracy 98.41 %`."""
+    return "  ".join(
+        f"{prefix}{name} {shown_figure(name, figure)}"
+        for name, figure in figures.items()
+        if isinstance(figure, float)
+    )
+
+
+def shown_figure(name: str, figure: float) -> str:
+    """Accuracies in per cent, all else with four digits."""
+    return f"{100 * figure:.2f} %" if "accuracy" in name else f"{figure:.4g}"

@@ -1,0 +1,115 @@
+"""Evaluating a network on a split: exact figures, whatever the size of the batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.autodiff import Session, Tensor
+from dltrain.autodiff.session import BoundFunction, Fetches
+from dltrain.autodiff.spec import Array
+from dltrain.datasets import Split
+from dltrain.errors import DivergedError
+from dltrain.training.divergence import explained
+from dltrain.training.network import Network
+
+Figures = dict[str, float | Array]
+"""Figures by name: "loss" and metrics; an array where a metric is more than one number."""
+
+
+class BatchFunction:
+    """A run of the session on examples of a split, gathered straight into the plan's own input arrays.
+
+    Arguments:
+        fetches: what each call computes; see `Session.run`.
+        loss: must be finite, else nothing is committed.
+    """
+
+    def __init__(self, session: Session, network: Network, fetches: Fetches, loss: Tensor) -> None:
+        self._session, self._fed, self._loss = session, network.fed, loss
+        self._function = session.make_callable(fetches, self._fed, require_finite=[loss])
+        self._bound: dict[int, BoundFunction] = {}  # a plan for each batch size: a last batch may be smaller
+
+    def __call__(self, split: Split, index: NDArray[np.int64]) -> Fetches:
+        """The fetches' values for the examples of `split` at `index`, int64[batch].
+
+        Raises DivergedError, with the first op that is not finite, when the loss is not.
+        """
+        batch = len(index)
+        if batch not in self._bound:
+            self._bound[batch] = self._function.bind(batch=batch)
+        bound = self._bound[batch]
+        gather_into(bound.inputs, split, index)
+        try:
+            return bound()
+        except DivergedError as error:
+            gather_into(bound.inputs, split, index)
+            feeds = dict(zip(self._fed, bound.inputs, strict=True))
+            raise explained(error, self._session, self._loss, feeds) from None
+
+
+def gather_into(arrays: Sequence[Array], split: Split, index: NDArray[np.int64]) -> None:
+    """Writes the examples at `index` into arrays for `Network.fed`: inputs and, if there are any, labels."""
+    split.gather(index, inputs=arrays[0], targets=arrays[1] if len(arrays) > 1 else None)
+
+
+class Evaluator:
+    """Computes a network's figures over splits; compiled once, to be used after each epoch.
+
+    Arguments:
+        names: of the figures: "loss" and metrics' names; default all.
+        batches: how many batches of a split to look at; default all.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        network: Network,
+        *,
+        names: Iterable[str] | None = None,
+        batches: int | None = None,
+    ) -> None:
+        evaluation = network.evaluation
+        figures = {"loss": evaluation.loss, **evaluation.metrics}
+        self._figures = figures if names is None else {name: figures[name] for name in names}
+        self._sums = evaluation.sums
+        self._batch_size = network.config.train.evaluation_batch_size
+        self._batches = batches
+        self._run = BatchFunction(session, network, self._figures, loss=evaluation.loss)
+
+    def __call__(self, split: Split) -> Figures:
+        """The figures of a split, each by its name.
+
+        Means weigh every example alike: the float64 sum of batch mean times batch size, divided by the number
+        of examples.
+
+        Raises DivergedError when the loss is not finite.
+        """
+        totals: Figures = dict.fromkeys(self._figures, 0)
+        examples = 0
+        for index in batches_of(np.arange(self.examples(split)), self._batch_size):
+            for name, value in self._run(split, index).items():
+                totals[name] = totals[name] + value * (1 if name in self._sums else len(index))
+            examples += len(index)
+        return {name: total if name in self._sums else total / examples for name, total in totals.items()}
+
+    def examples(self, split: Split) -> int:
+        """How many examples of the split are looked at."""
+        return len(split) if self._batches is None else min(len(split), self._batches * self._batch_size)
+
+
+def plain_figures(figures: Figures) -> dict[str, Any]:
+    """The figures as JSON can hold them: numbers, and lists of lists."""
+    return {
+        name: figure.tolist() if isinstance(figure, np.ndarray) else figure
+        for name, figure in figures.items()
+    }
+
+
+def batches_of(order: NDArray[np.int64], size: int, skip: int = 0) -> Iterator[NDArray[np.int64]]:
+    """`order`, int64[examples], in parts of `size`, the last perhaps smaller; less the first `skip` parts."""
+    for start in range(skip * size, len(order), size):
+        yield order[start : start + size]

@@ -1,0 +1,149 @@
+"""The graph of a run: the model applied twice to the same variables, its cost, its metrics, its updates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+from dltrain.autodiff import Graph, Session, Tensor, Updates, name_scope, placeholder, source
+from dltrain.autodiff.spec import Array
+from dltrain.errors import ConfigError, RunError
+from dltrain.models.model import BuiltModel
+from dltrain.training.run_config import RunConfig
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training step computes.
+
+    Attributes:
+        loss: the cost of a batch, without penalty, scalar.
+        minimized: the cost and the penalty, which must stay finite; `loss` itself where there is no penalty.
+        learning_rate: of the step, float64 scalar.
+        updates: the new values of all variables.
+    """
+
+    loss: Tensor
+    minimized: Tensor
+    learning_rate: Tensor
+    updates: Updates
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What evaluating a batch computes.
+
+    Attributes:
+        output: float32[batch, ...]: probabilities of the classes, or a reconstruction.
+        loss: the cost of a batch, without penalty, scalar.
+        metrics: figures of a batch by name.
+        sums: the names of those that add up over batches; the others are means over examples.
+    """
+
+    output: Tensor
+    loss: Tensor
+    metrics: Mapping[str, Tensor]
+    sums: frozenset[str]
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Names of all figures that are one number, the loss first."""
+        return ("loss", *(name for name, tensor in self.metrics.items() if not tensor.shape))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model in a graph of its own, ready to be evaluated.
+
+    Attributes:
+        inputs: placeholder, float32[batch, *input_shape].
+        targets: placeholder, int64[batch]; `inputs` itself where the target is the input.
+    """
+
+    config: RunConfig
+    graph: Graph
+    inputs: Tensor
+    targets: Tensor
+    model: BuiltModel
+    evaluation: Evaluation
+
+    @property
+    def fed(self) -> list[Tensor]:
+        """The placeholders to be given values, each once."""
+        return list(dict.fromkeys([self.inputs, self.targets]))
+
+    @property
+    def parameters(self) -> int:
+        """How many trainable numbers the model has."""
+        return sum(prod(variable.spec.sizes) for variable in self.model.variables if variable.trainable)
+
+    def add_training(self, total_steps: int) -> Training:
+        """Applies the model once more, for training, and adds the optimizer; to be called once.
+
+        Raises ConfigError or GraphError, with the config's key, when the parts don't fit.
+        """
+        config = self.config
+        with self.graph, name_scope("training"):
+            forward = self.model(self.inputs, training=True)
+            with source("cost"):
+                loss = config.cost(forward, self.targets)
+                penalty = config.cost.penalty(self.model.variables)
+                minimized = loss if penalty is None else loss + penalty
+        with self.graph, source("optimizer"):
+            updates = config.optimizer.minimize(minimized, total_steps=total_steps) + forward.updates
+            learning_rate = config.optimizer.learning_rate_at(self.graph.step, total_steps)
+        return Training(loss, minimized, learning_rate, updates)
+
+    def load(self, session: Session, arrays: Mapping[str, Array]) -> None:
+        """Gives the session the values of a checkpoint, which may hold more variables than the graph has.
+
+        Raises RunError when one is missing or of another shape.
+        """
+        for variable in self.graph.variables:
+            array = arrays.get(variable.name)
+            if array is None or (array.shape, array.dtype) != (variable.shape, variable.dtype):
+                found = "it is missing" if array is None else f"it holds {array.dtype}{list(array.shape)}"
+                raise RunError(
+                    "checkpoint and config do not fit",
+                    where=variable.name,
+                    why=f"the model needs {variable.spec}, {found}",
+                    fix="restore the run's config.yaml, or start a new run",
+                )
+        session.load_state({variable.name: arrays[variable.name] for variable in self.graph.variables})
+
+
+def build_network(config: RunConfig, input_shape: tuple[int, ...], classes: int | None) -> Network:
+    """The graph that evaluates the config's model; `Network.add_training` adds what trains it.
+
+    Arguments:
+        input_shape: of one example, such as (28, 28).
+        classes: number of classes; None when the target is the input.
+
+    Raises ConfigError or GraphError, with the config's key, when the parts don't fit.
+    """
+    graph = Graph(seed=config.seed)
+    with graph:
+        inputs = placeholder("float32", ("batch", *input_shape), name="input")
+        targets = inputs if classes is None else placeholder("int64", ("batch",), name="target")
+        model = config.model.build(inputs.spec, classes, config.seed)
+        with name_scope("evaluation"):
+            evaluation = _evaluation(config, model, inputs, targets)
+    return Network(config, graph, inputs, targets, model, evaluation)
+
+
+def _evaluation(config: RunConfig, model: BuiltModel, inputs: Tensor, targets: Tensor) -> Evaluation:
+    forward = model(inputs, training=False)
+    with source("cost"):
+        loss = config.cost(forward, targets)
+    metrics: dict[str, Tensor] = {}
+    for number, metric in enumerate(config.used_metrics):
+        name = metric.component_name
+        if name in metrics:
+            raise ConfigError(
+                f"metric {name!r} is given twice", where=f"metrics[{number}]", fix="keep one of them"
+            )
+        with source(f"metrics[{number}]"):
+            metrics[name] = metric.build(forward, targets)
+    sums = frozenset(m.component_name for m in config.used_metrics if m.reduction == "sum")
+    return Evaluation(forward.output, loss, metrics, sums)

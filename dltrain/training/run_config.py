@@ -1,0 +1,172 @@
+"""The config of a run: what a YAML file given to `dltrain fit` may say."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+# The packages, not the modules: importing them registers every component that a config can name.
+from dltrain.config import Section, dump
+from dltrain.costs import Cost
+from dltrain.datasets import Dataset
+from dltrain.errors import ConfigError
+from dltrain.metrics import Accuracy, Metric, Mse
+from dltrain.models import Model
+from dltrain.optimizers import Optimizer
+
+CHANGEABLE = (
+    "train.epochs",
+    "train.steps",
+    "train.early_stopping",
+    "train.checkpoint_every",
+    "train.log_every",
+)
+"""Keys that may change when a run is resumed: how long to train and what to note, not what is trained."""
+
+
+class Watched(Section):
+    """A validation figure, and which way it gets better."""
+
+    foreign_keys = {"monitor": "metric", "direction": "mode"}
+
+    metric: str = Field("loss", description="'loss', or a metric of the list 'metrics'")
+    mode: Literal["min", "max"] | None = Field(
+        None, description="whether less or more is better; null: more for accuracies, less for all else"
+    )
+
+    def is_better(self, value: float, than: float | None, *, by: float = 0.0) -> bool:
+        """Whether `value` beats `than` (None: anything does) by more than `by`."""
+        if than is None:
+            return True
+        more = self.mode == "max" or (self.mode is None and "accuracy" in self.metric)
+        return value > than + by if more else value < than - by
+
+
+class EarlyStopping(Watched):
+    """When to end training because it no longer helps."""
+
+    foreign_keys = {"delta": "min_delta", "tolerance": "min_delta", "n_iter_no_change": "patience"}
+
+    patience: int = Field(gt=0, description="epochs without improvement after which training ends")
+    min_delta: float = Field(0.0, ge=0, description="improvements that are not larger do not count")
+
+
+class Train(Section):
+    """The iteration loop."""
+
+    foreign_keys = {
+        "max_epochs": "epochs",
+        "num_epochs": "epochs",
+        "n_epochs": "epochs",
+        "max_steps": "steps",
+        "iterations": "steps",
+        "max_iter": "steps",
+        "batch": "batch_size",
+        "minibatch_size": "batch_size",
+        "eval_batch_size": "evaluation_batch_size",
+        "log_interval": "log_every",
+        "log_every_n_steps": "log_every",
+        "save_every": "checkpoint_every",
+    }
+
+    epochs: int | None = Field(None, gt=0, description="how often to go over the training split")
+    steps: int | None = Field(None, gt=0, description="how many updates to make, in place of 'epochs'")
+    batch_size: int = Field(gt=0, description="examples a step; the last batch of an epoch may be smaller")
+    evaluation_batch_size: int = Field(
+        1000, gt=0, description="examples at a time in evaluation; makes no difference to its figures"
+    )
+    keep_best: Watched = Field(Watched(), description="which validation figure makes a checkpoint the best")
+    early_stopping: EarlyStopping | None = Field(None, description="when to end early; null for never")
+    checkpoint_every: str = Field(
+        "1 epoch", description="'N steps' or 'N epochs'; the best and the last one are saved besides"
+    )
+    log_every: int | None = Field(
+        100, gt=0, description="steps between lines of a batch's loss in metrics.jsonl; null for none"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.epochs is None) == (self.steps is None):
+            given = "neither is given" if self.epochs is None else "both are given"
+            raise ConfigError("train takes either epochs or steps", why=given, fix="give one of them")
+        if not re.fullmatch(r"[1-9][0-9]{0,9} (steps?|epochs?)", self.checkpoint_every):
+            raise ConfigError(
+                "checkpoint_every must be 'N steps' or 'N epochs'",
+                where="checkpoint_every",
+                why=f"it is {self.checkpoint_every!r}",
+                fix="write '500 steps', say",
+            )
+        return self
+
+    def is_checkpoint_due(self, *, step: int, epoch: int, ends_epoch: bool) -> bool:
+        """Whether `checkpoint_every` asks for a checkpoint after this step."""
+        number, unit = self.checkpoint_every.split()
+        if unit.startswith("step"):
+            return step % int(number) == 0
+        return ends_epoch and epoch % int(number) == 0
+
+
+class RunConfig(Section):
+    """What to train on what, and how."""
+
+    foreign_keys = {
+        "data": "dataset",
+        "loss": "cost",
+        "criterion": "cost",
+        "network": "model",
+        "training": "train",
+        "trainer": "train",
+        "random_seed": "seed",
+        "random_state": "seed",
+    }
+
+    name: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="first part of the run directory's name; null for the model's name",
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="of initial values, order of examples and dropout")
+    dataset: Dataset = Field(description="what to learn from")
+    model: Model = Field(description="what is trained")
+    cost: Cost = Field(description="what training makes small")
+    optimizer: Optimizer = Field(description="how each step changes the model")
+    metrics: tuple[Metric, ...] | None = Field(
+        None, description="figures besides the loss; null for accuracy, or mse where the target is the input"
+    )
+    train: Train = Field(description="the iteration loop")
+
+    @property
+    def used_metrics(self) -> tuple[Metric, ...]:
+        """`metrics`, or the default that fits the target."""
+        if self.metrics is not None:
+            return self.metrics
+        return (Accuracy(),) if self.dataset.target == "label" else (Mse(),)
+
+    def steps_per_epoch(self, examples: int) -> int:
+        """How many batches `examples` make, the last one perhaps smaller."""
+        return -(-examples // self.train.batch_size)
+
+    def total_steps(self, examples: int) -> int:
+        """How many updates training on `examples` makes."""
+        return self.train.steps or (self.train.epochs or 0) * self.steps_per_epoch(examples)
+
+    def conflict_with(self, new: RunConfig) -> tuple[str, Any, Any] | None:
+        """The first key, with its value here and in `new`, that may not change when a run is resumed."""
+        ours, theirs = _flat(dump(self)), _flat(dump(new))
+        for key in dict.fromkeys([*ours, *theirs]):
+            if not key.startswith(CHANGEABLE) and ours.get(key) != theirs.get(key):
+                return key, ours.get(key), theirs.get(key)
+        return None
+
+
+def _flat(data: Any, key: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    if not isinstance(data, dict) or not data:
+        return {key: data}
+    return {
+        path: value
+        for name, item in data.items()
+        for path, value in _flat(item, f"{key}.{name}" if key else name).items()
+    }

@@ -1,0 +1,91 @@
+"""A run that was trained, opened to be used: its config, and its model with the values of a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dltrain.autodiff import Session
+from dltrain.config import Document, load_document, parse
+from dltrain.datasets import Data
+from dltrain.errors import ConfigError, RunError
+from dltrain.training.checkpoints import CheckpointStore
+from dltrain.training.network import Network, build_network
+from dltrain.training.run_config import RunConfig
+from dltrain.training.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A model as a checkpoint has it.
+
+    Attributes:
+        step: of the checkpoint.
+        described_data: what `describe_data` said of the data set that the model was trained on.
+    """
+
+    config: RunConfig
+    network: Network
+    session: Session
+    step: int
+    described_data: dict[str, Any]
+
+
+def load_trained(directory: RunDirectory, checkpoint: str = "best") -> TrainedRun:
+    """The run's model with the values of one of its checkpoints.
+
+    Arguments:
+        checkpoint: see `CheckpointStore.load`.
+
+    Raises RunError when config or checkpoint is missing or damaged, or they don't fit each other.
+    """
+    document = read_config(directory)
+    config = parse_config(document)
+    loaded = CheckpointStore(directory.checkpoints).load(checkpoint)
+    described = loaded.trainer_state["data"]
+    network = build_network(config, tuple(described["input_shape"]), described["classes"])
+    session = Session(network.graph)
+    network.load(session, loaded.arrays)
+    return TrainedRun(config, network, session, loaded.step, described)
+
+
+def read_config(directory: RunDirectory) -> Document:
+    """The run's `config.yaml`. Raises RunError when it is missing or damaged."""
+    try:
+        return load_document(directory.config)
+    except ConfigError as error:
+        raise _damaged(error) from error
+
+
+def parse_config(document: Document) -> RunConfig:
+    """The config that `read_config` gave. Raises RunError when it is damaged."""
+    try:
+        return parse(RunConfig, document)
+    except ConfigError as error:
+        raise _damaged(error) from error
+
+
+def describe_data(data: Data) -> dict[str, Any]:
+    """What of a data set must stay as it is while a run goes on; plain data."""
+    return {
+        "input_shape": list(data.input_shape),
+        "classes": data.classes,
+        "examples": {name: len(split) for name, split in data.splits.items()},
+    }
+
+
+def check_same_data(trained_on: dict[str, Any], data: Data) -> None:
+    """Raises RunError when the data set is not of the form that the run was trained on."""
+    now = describe_data(data)
+    for key, before in trained_on.items():
+        if now[key] != before:
+            raise RunError(
+                "the data set has changed since the run began",
+                where="dataset",
+                why=f"its {key.replace('_', ' ')} was {before}, and is {now[key]}",
+                fix="put the original files back, or start a new run",
+            )
+
+
+def _damaged(error: ConfigError) -> RunError:
+    return RunError("damaged config of a run", why=error.lines[0], fix="put the original file back")

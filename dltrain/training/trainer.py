@@ -1,0 +1,186 @@
+"""The iteration loop: a generator of records, which knows nothing of who consumes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.autodiff import Session
+from dltrain.datasets import Data, epoch_order
+from dltrain.errors import ConfigError, DivergedError
+from dltrain.training.evaluation import BatchFunction, Evaluator, batches_of
+from dltrain.training.network import Network, Training
+from dltrain.training.records import CheckpointSaved, EpochDone, Finished, Record, Started, StepDone
+from dltrain.training.training_state import TrainingState
+
+Save = Callable[[TrainingState, bool], Path]
+"""Saves a checkpoint of the session and the given state; the second argument: it is the best so far."""
+
+
+@dataclass
+class Trainer:
+    """Trains a network on a data set.
+
+    Arguments:
+        session: holds the variables; what it holds at first is where training starts.
+        state: the counters that belong to these values; changed in place.
+        save: see `Save`.
+        should_stop: asked after each step; once it says yes, a checkpoint is saved and training ends.
+        evaluation_batches: how many batches of the validation split to look at; default all.
+
+    Raises ConfigError when a figure to be watched is not there.
+    """
+
+    network: Network
+    training: Training
+    session: Session
+    data: Data
+    state: TrainingState
+    save: Save
+    should_stop: Callable[[], bool] = lambda: False
+    evaluation_batches: int | None = None
+
+    def __post_init__(self) -> None:
+        check_watched(self.network, self.data)
+        self.config = self.network.config.train
+        self.train = self.data.splits["train"]
+        self.steps_per_epoch = self.network.config.steps_per_epoch(len(self.train))
+        self.total_steps = self.network.config.total_steps(len(self.train))
+
+    def fit(self) -> Iterator[Record]:
+        """Trains until the last step, early stopping, or `should_stop`; after this there is no `Finished`.
+
+        Raises DivergedError when a loss is not finite; the variables then are as they were before that step.
+        """
+        state = self.state
+        run_step, evaluate = self._step_function(), self._evaluator()
+        yield self._started()
+        while not (reason := self._reason_to_end()):
+            started, first = perf_counter(), state.examples
+            for batch in self._remaining_batches():
+                loss, learning_rate = self._step(run_step, batch)
+                state.count_batch(len(batch), loss, learning_rate)
+                yield StepDone(state.step, state.epoch, loss, learning_rate)
+                if self.should_stop():
+                    yield self._saved(best=False)
+                    return
+                if self._is_checkpoint_due():
+                    yield self._saved(best=False)
+            trained = perf_counter()
+            validation = self._validated(evaluate)
+            best = state.count_evaluation(validation, self.config)
+            yield EpochDone(
+                step=state.step,
+                epoch=state.epoch,
+                train={"loss": state.loss_sum / state.examples},
+                validation=validation,
+                learning_rate=state.learning_rate,
+                seconds=perf_counter() - started,
+                examples_per_second=(state.examples - first) / max(trained - started, 1e-9),
+            )
+            due = best or self._is_checkpoint_due() or self._reason_to_end() is not None
+            if state.batches == self.steps_per_epoch:  # not so where the last step is within the epoch
+                state.begin_epoch()
+            if due:
+                yield self._saved(best)
+        yield Finished(state.step, state.last_epoch, reason, state.best_step, state.best, state.final)
+
+    def _started(self) -> Started:
+        return Started(
+            parameters=self.network.parameters,
+            total_steps=self.total_steps,
+            total_epochs=-(-self.total_steps // self.steps_per_epoch),
+            steps_per_epoch=self.steps_per_epoch,
+            start_step=self.state.step,
+        )
+
+    def _reason_to_end(self) -> str | None:
+        """Why nothing is left to do; every step is followed by an evaluation, the last one too."""
+        if self.state.evaluated_step >= self.total_steps:
+            return "completed"
+        stopping = self.config.early_stopping
+        if stopping and self.state.waited >= stopping.patience:
+            return f"early stopping: {stopping.metric} did not improve for {self.state.waited} epochs"
+        return None
+
+    def _remaining_batches(self) -> Iterator[NDArray[np.int64]]:
+        """The batches of the epoch that are still to be trained on, each int64[batch]."""
+        state = self.state
+        order = epoch_order(len(self.train), seed=self.network.config.seed, epoch=state.epoch)
+        last = state.batches + self.total_steps - state.step
+        return batches_of(order[: last * self.config.batch_size], self.config.batch_size, skip=state.batches)
+
+    def _is_checkpoint_due(self) -> bool:
+        """Whether `checkpoint_every` asks for one now; at the end of an epoch only once it is evaluated."""
+        state = self.state
+        ends_epoch = state.batches == self.steps_per_epoch
+        if (ends_epoch or state.step == self.total_steps) and state.evaluated_step < state.step:
+            return False
+        return self.config.is_checkpoint_due(step=state.step, epoch=state.epoch, ends_epoch=ends_epoch)
+
+    def _saved(self, best: bool) -> CheckpointSaved:
+        path = self.save(self.state, best)
+        return CheckpointSaved(self.state.step, self.state.last_epoch, path, best)
+
+    def _step_function(self) -> BatchFunction:
+        training = self.training
+        fetches = [training.loss, training.learning_rate, training.updates]
+        return BatchFunction(self.session, self.network, fetches, loss=training.minimized)
+
+    def _step(self, run_step: BatchFunction, batch: NDArray[np.int64]) -> tuple[float, float]:
+        """The loss before the step, and its learning rate."""
+        with _diverged(f"at step {self.state.step + 1} (epoch {self.state.epoch})"):
+            loss, learning_rate, _ = run_step(self.train, batch)
+        return loss, learning_rate
+
+    def _evaluator(self) -> Evaluator:
+        figures = self.network.evaluation.scalars
+        return Evaluator(self.session, self.network, names=figures, batches=self.evaluation_batches)
+
+    def _validated(self, evaluate: Evaluator) -> dict[str, float]:
+        """The figures of the validation split; none where there is no such split."""
+        if "validation" not in self.data.splits:
+            return {}
+        with _diverged(f"after step {self.state.step} (epoch {self.state.epoch}), in validation"):
+            figures = evaluate(self.data.splits["validation"])
+        return {name: float(value) for name, value in figures.items()}
+
+
+@contextmanager
+def _diverged(when: str) -> Iterator[None]:
+    """Adds the time to a DivergedError."""
+    try:
+        yield
+    except DivergedError as error:
+        what = f"training diverged {when}"
+        raise DivergedError(what, where=error.where, why=error.why, fix=error.fix) from None
+
+
+def check_watched(network: Network, data: Data) -> None:
+    """
+    Raises:
+        ConfigError: a figure that `keep_best` or `early_stopping` watches is not computed.
+    """
+    train = network.config.train
+    watched = {"train.keep_best": train.keep_best, "train.early_stopping": train.early_stopping}
+    for key, watch in watched.items():
+        if watch is not None and watch.metric not in network.evaluation.scalars:
+            raise ConfigError(
+                f"{key} watches {watch.metric!r}, which is not computed",
+                where=f"{key}.metric",
+                why=f"the figures are {', '.join(network.evaluation.scalars)}",
+                fix="use one of them, or add the metric to 'metrics'",
+            )
+    if train.early_stopping and "validation" not in data.splits:
+        raise ConfigError(
+            "early stopping needs a validation split",
+            where="train.early_stopping",
+            why="dataset.validation_size is 0",
+            fix="set dataset.validation_size, or remove early_stopping",
+        )

@@ -1,0 +1,219 @@
+"""A run from start to end: config and data set, run directory, checkpoints, files, and the trainer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dltrain.autodiff import Session
+from dltrain.config import Document, dump, to_yaml
+from dltrain.datasets import Data
+from dltrain.errors import DivergedError, DltrainError, RequirementError, StoppedError
+from dltrain.training.atomic_files import write_atomically
+from dltrain.training.checkpoints import CheckpointStore
+from dltrain.training.divergence import check_finite
+from dltrain.training.environment import describe_environment
+from dltrain.training.evaluation import Evaluator, Figures, plain_figures
+from dltrain.training.event_files import EventFiles
+from dltrain.training.metrics_files import MetricsFiles, write_summary
+from dltrain.training.network import Network, Training, build_network
+from dltrain.training.records import Finished, Record
+from dltrain.training.reporters import EventReporter, MetricsReporter, Reporter
+from dltrain.training.run_config import RunConfig
+from dltrain.training.run_directory import RunDirectory, Status
+from dltrain.training.trained_run import check_same_data, describe_data
+from dltrain.training.trainer import Trainer, check_watched
+from dltrain.training.training_state import TrainingState
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a config describes, loaded and built, before anything is written."""
+
+    config: RunConfig
+    data: Data
+    network: Network
+    training: Training
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Loads the data set and builds the graph.
+
+    Raises:
+        ConfigError, GraphError: parts of the config don't fit each other, or the data; with the key.
+        DataError: the data set is missing or damaged.
+    """
+    data = config.dataset.load()
+    network = build_network(config, data.input_shape, data.classes)
+    training = network.add_training(config.total_steps(len(data.splits["train"])))
+    check_watched(network, data)
+    return Prepared(config, data, network, training)
+
+
+@dataclass
+class TrainingRun:
+    """A locked run directory and what trains in it; made by `start` or `resume`.
+
+    As a context manager it notes in `run.json` how the run ended, and closes its files.
+
+    Attributes:
+        evaluation_batches: how many batches of a split each evaluation looks at; None for all.
+    """
+
+    directory: RunDirectory
+    prepared: Prepared
+    session: Session
+    state: TrainingState
+    metrics_files: MetricsFiles
+    event_files: EventFiles
+    evaluation_batches: int | None = None
+
+    @classmethod
+    def start(
+        cls,
+        prepared: Prepared,
+        directory: RunDirectory,
+        *,
+        document: Document,
+        command: Sequence[str] = (),
+        overrides: Sequence[str] = (),
+    ) -> Self:
+        """A new run in an empty directory that is locked.
+
+        Arguments:
+            document: the config as the user wrote it; `command` and `overrides`: see `RunDirectory.begin`.
+        """
+        directory.begin(
+            config=to_yaml(dump(prepared.config)),
+            source_config=document.text.encode(),
+            command=command,
+            overrides=overrides,
+            seed=prepared.config.seed,
+            environment=describe_environment(),
+        )
+        figures = prepared.network.evaluation.scalars if "validation" in prepared.data.splits else ()
+        files = MetricsFiles.create(directory.path, train=["loss"], validation=figures)
+        session = Session(prepared.network.graph)
+        return cls(directory, prepared, session, TrainingState(), files, EventFiles(directory.tensorboard))
+
+    @classmethod
+    def resume(
+        cls,
+        prepared: Prepared,
+        directory: RunDirectory,
+        *,
+        command: Sequence[str] = (),
+        warn: Callable[[str], None],
+    ) -> Self:
+        """The run in a directory that is locked, from its newest whole checkpoint on.
+
+        Arguments:
+            prepared: of the run's config, of which only `CHANGEABLE` keys may have changed.
+            warn: told, a line each, of damaged checkpoints and of what may change the bits of the result.
+
+        Raises RunError when there is no usable checkpoint, or it does not fit.
+        """
+        store = CheckpointStore(directory.checkpoints)
+        checkpoint = store.load_newest(lambda path, error: warn(f"{error}; an earlier checkpoint is used"))
+        check_same_data(checkpoint.trainer_state["data"], prepared.data)
+        session = Session(prepared.network.graph)
+        prepared.network.load(session, checkpoint.arrays)
+        state = TrainingState.from_plain(checkpoint.trainer_state["counters"])
+        files = MetricsFiles.open(directory.path)
+        files.truncate_to(checkpoint.trainer_state["files"])
+        now, before = describe_environment(), directory.record()
+        for key in ("versions", "blas", "threads"):
+            if before.get(key) != now[key]:
+                warn(f"{key} was {before.get(key)}, is {now[key]}: results may differ in their last bits")
+        directory.resume(step=state.step, command=command, environment=now)
+        write_atomically(directory.config, to_yaml(dump(prepared.config)).encode())
+        return cls(directory, prepared, session, state, files, EventFiles(directory.tensorboard, state.step))
+
+    def records(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
+        """Trains; see `Trainer.fit`. What a record tells is in the run's files before the record is given."""
+        prepared = self.prepared
+        log_every = prepared.config.train.log_every
+        reporters: list[Reporter] = [
+            MetricsReporter(self.metrics_files, log_every),
+            EventReporter(self.event_files, prepared.network, self.session, prepared.data, log_every),
+        ]
+        trainer = Trainer(
+            prepared.network,
+            prepared.training,
+            self.session,
+            prepared.data,
+            self.state,
+            self._save,
+            should_stop,
+            self.evaluation_batches,
+        )
+        for record in trainer.fit():
+            for reporter in reporters:
+                reporter.report(record)
+            if isinstance(record, Finished):
+                write_summary(self.directory.summary, record)
+            yield record
+
+    def evaluate_best(self, splits: Iterable[str]) -> dict[str, Figures]:
+        """The figures of the best checkpoint on each of the splits; those of "test" go into `summary.json`.
+
+        The session holds the best checkpoint's values afterwards.
+        """
+        self.prepared.network.load(self.session, self._store.load("best").arrays)
+        evaluate = Evaluator(self.session, self.prepared.network, batches=self.evaluation_batches)
+        figures = {split: evaluate(self.prepared.data.splits[split]) for split in splits}
+        if "test" in figures:
+            summary = json.loads(self.directory.summary.read_text())
+            summary["test"] = plain_figures(figures["test"])
+            write_atomically(self.directory.summary, json.dumps(summary, indent=1).encode() + b"\n")
+        return figures
+
+    @property
+    def _store(self) -> CheckpointStore:
+        return CheckpointStore(self.directory.checkpoints)
+
+    def _save(self, state: TrainingState, best: bool) -> Path:
+        arrays = self.session.state()
+        check_finite(arrays, state.step)
+        trainer_state = {
+            "counters": state.to_plain(),
+            "files": self.metrics_files.position(),
+            "data": describe_data(self.prepared.data),
+        }
+        return self._store.save(state.step, state.last_epoch, arrays, trainer_state, best)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.metrics_files.close()
+            self.event_files.close()
+            self.directory.finish(*_ending(error))
+        except DltrainError:
+            if error is None:  # else what went wrong first is to be told
+                raise
+
+
+def _ending(error: BaseException | None) -> tuple[Status, int]:
+    """What `run.json` says of a run that ended so: status and exit code."""
+    match error:
+        case None:
+            return "completed", 0
+        case RequirementError():
+            return "completed", error.exit_code
+        case DivergedError():
+            return "diverged", error.exit_code
+        case StoppedError():
+            return "stopped", error.exit_code
+        case KeyboardInterrupt():
+            return "stopped", 130
+        case DltrainError():
+            return "failed", error.exit_code
+    return "failed", 1

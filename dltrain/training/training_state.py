@@ -1,0 +1,95 @@
+"""Where training stands, besides the session's variables: all that resuming exactly needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+from dltrain.errors import RunError
+from dltrain.training.run_config import Train
+
+
+@dataclass
+class TrainingState:
+    """The trainer's own counters; plain data, saved with each checkpoint.
+
+    The order of the examples is a function of seed and epoch, so it needs no state of its own.
+
+    Attributes:
+        step: updates made.
+        epoch: the one that is being trained, from 1.
+        batches: of this epoch that are done.
+        examples: in those batches.
+        loss_sum: over those examples.
+        learning_rate: of the last step.
+        evaluated_step: the step after which the validation split was last evaluated.
+        best_value: of the watched figure at the best checkpoint; None without a validation split.
+        best_step: step of the best checkpoint; 0 before the first.
+        best: validation figures there.
+        final: validation figures at `evaluated_step`.
+        stopping_value: the best so far of the figure that early stopping watches.
+        waited: evaluations since then.
+    """
+
+    step: int = 0
+    epoch: int = 1
+    batches: int = 0
+    examples: int = 0
+    loss_sum: float = 0.0
+    learning_rate: float = 0.0
+    evaluated_step: int = 0
+    best_value: float | None = None
+    best_step: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    final: dict[str, float] = field(default_factory=dict)
+    stopping_value: float | None = None
+    waited: int = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Self:
+        """The state that `to_plain` gave. Raises RunError when keys are missing or left over."""
+        if data.keys() != {each.name for each in fields(cls)}:
+            raise RunError(
+                "checkpoint of another version of dltrain", why=f"its trainer state holds {sorted(data)}"
+            )
+        return cls(**data)
+
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch of which a batch was trained on."""
+        return self.epoch if self.batches or self.epoch == 1 else self.epoch - 1
+
+    def count_batch(self, examples: int, loss: float, learning_rate: float) -> None:
+        """Notes that a step was made on a batch of that many examples, with that mean loss."""
+        self.step += 1
+        self.batches += 1
+        self.examples += examples
+        self.loss_sum += loss * examples
+        self.learning_rate = learning_rate
+
+    def count_evaluation(self, validation: Mapping[str, float], train: Train) -> bool:
+        """Notes the validation figures after this step. Returns whether they are the best yet.
+
+        Without figures the last step is the best.
+        """
+        self.evaluated_step = self.step
+        self.final = dict(validation)
+        if validation and (stopping := train.early_stopping):
+            value = validation[stopping.metric]
+            improved = stopping.is_better(value, self.stopping_value, by=stopping.min_delta)
+            self.stopping_value = value if improved else self.stopping_value
+            self.waited = 0 if improved else self.waited + 1
+        watched = validation[train.keep_best.metric] if validation else None
+        is_best = watched is None or train.keep_best.is_better(watched, self.best_value)
+        if is_best:
+            self.best_value, self.best_step, self.best = watched, self.step, dict(validation)
+        return is_best
+
+    def begin_epoch(self) -> None:
+        """Notes that all batches of the epoch are done, and the next begins."""
+        self.epoch += 1
+        self.batches, self.examples, self.loss_sum = 0, 0, 0.0
