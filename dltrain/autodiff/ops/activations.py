@@ -91,7 +91,7 @@ class Elu(FloatElementwise):
     alpha: float
 
     def compute(self, x: Array, *, out: Array) -> None:
-        negative_part = np.minimum(x, 0)
+        negative_part = np.minimum(x, 0, out=np.empty_like(x))
         np.expm1(negative_part, out=negative_part)
         np.multiply(negative_part, self.alpha, out=negative_part)
         np.maximum(x, 0, out=out)
@@ -129,7 +129,8 @@ class Softplus(FloatElementwise):
     """log(1 + exp(x))."""
 
     def compute(self, x: Array, *, out: Array) -> None:
-        beyond_relu = np.absolute(x)  # log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))
+        # log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))
+        beyond_relu = np.absolute(x, out=np.empty_like(x))
         np.negative(beyond_relu, out=beyond_relu)
         np.exp(beyond_relu, out=beyond_relu)
         np.log1p(beyond_relu, out=beyond_relu)

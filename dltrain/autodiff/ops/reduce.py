@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
+from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.ops.bases import operand, require_float, require_number
 from dltrain.autodiff.ops.exponential import exp, log
-from dltrain.autodiff.ops.logic import cast, equal, is_finite, where
+from dltrain.autodiff.ops.logic import equal, is_finite, where
 from dltrain.autodiff.ops.shape import broadcast_to, expand_dims, squeeze, stop_gradient
 from dltrain.autodiff.spec import Array, Spec, normalize_axes, normalize_axis
 from dltrain.errors import GraphError
@@ -115,9 +116,9 @@ class Extremum(Reduction, abstract=True):
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         (x,) = node.inputs
-        attained = cast(equal(x, self.expanded(node)), x.dtype)
-        ties = sum(attained, self.axes, keepdims=True)
-        return attained * (self.expanded(upstream) / ties)
+        attained = equal(x, self.expanded(node))
+        ties = sum(where(attained, as_tensor(1, x.dtype), 0), self.axes, keepdims=True)
+        return where(attained, self.expanded(upstream) / ties, 0)
 
 
 class Max(Extremum):

@@ -1,0 +1,88 @@
+"""Runs a graph node by node, without compiler, and checks each kernel's manners on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dltrain.autodiff.graph import Tensor
+from dltrain.autodiff.leaves import Placeholder
+from dltrain.autodiff.ops.bases import Elementwise
+from dltrain.autodiff.spec import Array
+from dltrain.autodiff.variable import Variable
+
+
+def evaluate(
+    fetches: Sequence[Tensor], feeds: Mapping[Tensor, Array], sizes: Mapping[str, int]
+) -> list[Array]:
+    """The fetches' values; every kernel on the way is examined.
+
+    Raises:
+        AssertionError: a kernel changes an input, leaves a part of `out` as it was, minds strides, or gives
+            something else in place, though it says that it works there.
+    """
+    values = dict(feeds)
+    needed = _ancestors(fetches)
+    for node in fetches[0].graph.nodes:
+        if node not in needed or node in values:
+            continue
+        if isinstance(node, Variable):
+            values[node] = np.asarray(node.initial)
+        elif not isinstance(node.op, Placeholder):
+            values[node] = _examined(node, [values[tensor] for tensor in node.inputs], sizes)
+    return [values[fetch] for fetch in fetches]
+
+
+def _ancestors(fetches: Sequence[Tensor]) -> set[Tensor]:
+    found: set[Tensor] = set()
+    stack = list(fetches)
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found.add(node)
+            stack.extend(node.inputs)
+    return found
+
+
+def _examined(node: Tensor, inputs: Sequence[Array], sizes: Mapping[str, int]) -> Array:
+    spec = node.spec.bind(sizes)
+    outs = [_garbage(spec.sizes, spec.dtype, fill) for fill in (0x55, 0xAA)]
+    before = [array.tobytes() for array in inputs]
+    for out, given in zip(outs, (inputs, [_strided(array) for array in inputs]), strict=True):
+        for array in given:
+            array.flags.writeable = False
+        with np.errstate(all="ignore"):
+            node.op.compute(*given, out=out)
+    assert [array.tobytes() for array in inputs] == before, f"{node} changes an input"
+    np.testing.assert_allclose(
+        outs[0], outs[1], rtol=1e-5, atol=1e-6, err_msg=f"{node}: out not written, or strides matter"
+    )
+    if isinstance(node.op, Elementwise) and node.op.in_place:
+        _examine_in_place(node, inputs, outs[0])
+    return outs[0]
+
+
+def _examine_in_place(node: Tensor, inputs: Sequence[Array], expected: Array) -> None:
+    for position, array in enumerate(inputs):
+        if (array.shape, array.dtype) == (expected.shape, expected.dtype):
+            shared = array.copy()
+            given = [shared if i == position else other for i, other in enumerate(inputs)]
+            with np.errstate(all="ignore"):
+                node.op.compute(*given, out=shared)
+            np.testing.assert_array_equal(shared, expected, f"{node} in place of input {position}")
+
+
+def _garbage(shape: tuple[int, ...], dtype: np.dtype, fill: int) -> Array:
+    """What memory may hold before a kernel writes it, different for each `fill`."""
+    if dtype == np.bool_:
+        return np.full(shape, fill == 0x55)
+    return np.full(shape, np.frombuffer(bytes([fill]) * dtype.itemsize, dtype)[0])
+
+
+def _strided(array: Array) -> Array:
+    """The same numbers, not contiguous."""
+    wide = np.zeros((*array.shape, 3), array.dtype)
+    view = wide[..., 1]
+    view[...] = array
+    return view
