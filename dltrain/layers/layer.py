@@ -143,7 +143,9 @@ class Layer(Component, kind="layer"):
         with source(key) if key else nullcontext(), name_scope(self.component_name) as scope:
             try:
                 if not inputs.is_float or not inputs.rank:
-                    raise GraphError(f"{self.component_name} needs a batch of floats, not {inputs}")
+                    raise GraphError(
+                        f"{self.component_name} needs a batch of floats", why=f"its inputs are {inputs}"
+                    )
                 output = self.output(inputs)
                 variables = self.variables(inputs, VariableMaker(scope, seed, inputs))
             except GraphError as error:
