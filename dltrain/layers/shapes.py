@@ -16,7 +16,7 @@ from dltrain.layers.layer import Forward, Layer
 
 
 class Flatten(Layer, name="flatten"):
-    """From (batch, a, b, ...) to (batch, a * b * ...); formula: the same numbers in row-major order."""
+    """From (batch, m, n) to (batch, m * n), likewise with more axes; formula: y[b, i n + j] = x[b, i, j]."""
 
     keeps_values: ClassVar[bool] = True
 
@@ -29,7 +29,7 @@ class Flatten(Layer, name="flatten"):
 
 
 class Reshape(Layer, name="reshape"):
-    """From (batch, ...) to (batch, *shape); formula: the same numbers in row-major order."""
+    """From (batch, ...) to (batch, *shape), row by row; formula: flatten(y) = flatten(x)."""
 
     foreign_keys = {"target_shape": "shape", "unflattened_size": "shape"}
 
