@@ -48,7 +48,10 @@ class Slice(View):
         return x.with_shape(shape)
 
     def view(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return _part(x, self.key)
+        try:
+            return _part(x, self.key)
+        except IndexError as error:  # of a named dimension
+            raise GraphError(str(error)) from None
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         return Unslice(self.key, node.inputs[0].shape)(upstream)
