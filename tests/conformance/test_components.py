@@ -157,7 +157,7 @@ def test_every_kind_is_here() -> None:
 def test_docstrings_give_a_formula_and_a_source(cls: type[Component]) -> None:
     doc = vars(cls).get("__doc__") or ""
     assert re.search(r"[=<(^*|]", doc), "no formula"
-    assert re.search(r"\b(18|19|20)\d\d\b|[Ss]ources?:|formula: ", doc), "no source, nor a definition"
+    assert re.search(r"\b(17|18|19|20)\d\d\b|[Ss]ources?:|formula: ", doc), "no source, nor a definition"
 
 
 @pytest.mark.parametrize("cls", classes(), ids=lambda cls: f"{cls.component_kind}-{cls.component_name}")
