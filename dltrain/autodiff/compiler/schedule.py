@@ -1,8 +1,8 @@
 """Pass: the order of the steps, and which elementwise steps run as one group.
 
 The order is by need: a node stands close before what first needs it, so that values live short. A group
-is a run of elementwise nodes of one shape; a node in between that does not depend on the group is moved
-before it, the first one that does ends it. Results are the same bits.
+takes up elementwise nodes of one shape and waits until a node outside of it needs one of its results; what
+does not need them goes before it. Results are the same bits.
 """
 
 from __future__ import annotations
@@ -21,25 +21,19 @@ def schedule(outputs: Sequence[Node]) -> list[Step]:
 
 
 def group_elementwise(steps: Sequence[Step]) -> list[Step]:
-    """The same nodes, with runs of elementwise ones of one shape as groups."""
+    """The same nodes, with elementwise ones of one shape in groups."""
     return list(_grouped(node for step in steps for node in step))
 
 
 def _grouped(nodes: Iterator[Node]) -> Iterator[Step]:
-    group: list[Node] = []
-    members: set[Node] = set()
+    waiting: dict[tuple[int, ...], dict[Node, None]] = {}  # groups by shape; none depends on another
     for node in nodes:
-        if isinstance(node.op, Elementwise) and (not group or node.spec.shape == group[0].spec.shape):
-            group.append(node)
-            members.add(node)
-        elif members.isdisjoint(node.inputs):
+        shape = node.spec.sizes if isinstance(node.op, Elementwise) else None
+        for other in list(waiting):
+            if other != shape and not waiting[other].keys().isdisjoint(node.inputs):
+                yield tuple(waiting.pop(other))
+        if shape is None:
             yield (node,)
         else:
-            yield tuple(group)
-            group, members = [], set()
-            if isinstance(node.op, Elementwise):
-                group, members = [node], {node}
-            else:
-                yield (node,)
-    if group:
-        yield tuple(group)
+            waiting.setdefault(shape, {})[node] = None
+    yield from map(tuple, waiting.values())
