@@ -12,7 +12,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("costs", "datasets", "layers", "metrics", "models", "optimizers", "training")
+_MODULES = ("autodiff", "costs", "datasets", "layers", "metrics", "models", "optimizers", "training")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,6 @@
 """Define, differentiate, compile, run: the autodiff core. It knows nothing of training."""
 
+from dltrain.autodiff.checking import check_gradients
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import (
     Graph,
@@ -11,11 +12,13 @@ from dltrain.autodiff.graph import (
     source,
 )
 from dltrain.autodiff.leaves import constant, placeholder
+from dltrain.autodiff.ops.bases import Elementwise, View
 from dltrain.autodiff.session import Session
 from dltrain.autodiff.spec import Spec
 from dltrain.autodiff.variable import Updates, Variable
 
 __all__ = [
+    "Elementwise",
     "Graph",
     "Op",
     "Session",
@@ -23,6 +26,8 @@ __all__ = [
     "Tensor",
     "Updates",
     "Variable",
+    "View",
+    "check_gradients",
     "constant",
     "default_graph",
     "gradients",

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from dltrain.datasets.dataset import Data, Dataset
+from dltrain.datasets.dataset import Data, Dataset, Stored
 from dltrain.datasets.idx import Idx, read_idx
 from dltrain.datasets.mnist import Mnist
 from dltrain.datasets.npz import Npz, read_npz_array
 from dltrain.datasets.order import epoch_order
 from dltrain.datasets.split import Split
 
-__all__ = ["Data", "Dataset", "Idx", "Mnist", "Npz", "Split", "epoch_order", "read_idx", "read_npz_array"]
+__all__ = [
+    "Data",
+    "Dataset",
+    "Idx",
+    "Mnist",
+    "Npz",
+    "Split",
+    "Stored",
+    "epoch_order",
+    "read_idx",
+    "read_npz_array",
+]

@@ -1,0 +1,61 @@
+"""The examples of ARCHITECTURE.md run as they stand."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dltrain as dl
+from dltrain.autodiff.graph import Op
+from dltrain.errors import GraphError
+
+GUIDE = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+OP, OPTIMIZER, DATASET = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def registries_as_they_were():
+    """The guide's classes are gone again after the test."""
+    ops = dict(Op.registry)
+    yield
+    Op.registry.clear()
+    Op.registry.update(ops)
+
+
+def test_the_op_computes_and_has_the_right_gradient(capsys):
+    with dl.Graph():
+        exec(OP, {"__name__": "guide"})
+    assert capsys.readouterr().out == "[[-0.5   0.    0.75]]\n"
+
+
+def test_a_wrong_gradient_of_the_op_is_found():
+    wrong = OP.replace("dl.square(1 + dl.abs(x))", "(1 + dl.abs(x))")
+    assert wrong != OP
+    with dl.Graph(), pytest.raises(GraphError, match="placeholder"):
+        exec(wrong, {"__name__": "guide"})
+
+
+def test_the_optimizer_takes_the_step_of_its_formula():
+    names = {"__name__": "guide"}
+    exec(OPTIMIZER, names)
+    with dl.Graph():
+        w = dl.Variable(np.array([1.0, -2.0]))
+        update = names["SignSgd"](learning_rate=0.1).minimize(dl.sum(w * w))
+        session = dl.Session()
+        session.run(update)
+    np.testing.assert_allclose(session.value(w), [0.9, -1.9])
+
+
+def test_the_data_set_is_split_and_batched():
+    names = {"__name__": "guide"}
+    exec(DATASET, names)
+    data = names["Parity"](validation_size=56).load()
+    assert {name: len(split) for name, split in data.splits.items()} == {
+        "train": 200,
+        "validation": 56,
+        "test": 256,
+    }
+    inputs, labels = np.empty((1, 8), np.float32), np.empty(1, np.int64)
+    data.splits["test"].gather(np.array([7]), inputs=inputs, targets=labels)
+    assert labels == [1]
