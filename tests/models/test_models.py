@@ -197,6 +197,13 @@ def test_seed_and_dtype_of_initial_values() -> None:
     np.testing.assert_array_equal(kernel(1).astype(np.float32), kernel(1, "float32"))
 
 
+def test_layers_of_one_shape_have_different_first_values() -> None:
+    session, _, model, _ = built(Mlp(hidden=[6, 6]), 6)
+    kernels = [session.value(variable) for variable in model.variables if variable.spec.rank == 2]
+    assert [kernel.shape for kernel in kernels] == [(6, 6)] * 3
+    assert len({kernel.tobytes() for kernel in kernels}) == 3
+
+
 def test_another_layer_at_the_end_leaves_the_first_values_of_the_others() -> None:
     kernels = []
     for hidden in ([5, 4], [5, 4, 7]):
