@@ -61,21 +61,24 @@ def _refuse_if_blocked(loss: Tensor, tensor: Tensor) -> None:
     Raises:
         NotDifferentiableError: `loss` does depend on `tensor`, but only through an op without derivative.
     """
-    stack, seen = [(loss, loss)], set[Tensor]()
+    stack: list[tuple[Tensor, Tensor | None]] = [(loss, None)]
+    seen: set[tuple[Tensor, bool]] = set()
     while stack:
         node, blocking = stack.pop()
-        if node is tensor:
+        if node is tensor and blocking is not None:
             raise NotDifferentiableError(
                 f"{blocking.op.label} has no derivative",
                 where=blocking.source,
                 why=f"{loss.name!r} depends on {tensor.name!r} only through {blocking.name!r}",
                 fix="use a differentiable op on that path",
             )
-        if node not in seen and not isinstance(node.op, StopGradient):
-            seen.add(node)
+        if (node, blocking is None) not in seen and not isinstance(node.op, StopGradient):
+            seen.add((node, blocking is None))
             if not node.spec.is_float:
                 blocking = node
-            stack.extend((source, blocking) for source in node.inputs)
+            # Beside floats other inputs only select (a condition, indices), and count as constants.
+            floats = [source for source in node.inputs if source.spec.is_float]
+            stack.extend((source, blocking) for source in floats or node.inputs)
 
 
 def _nodes_between(wrt: Iterable[Tensor], loss: Tensor) -> list[Tensor]:

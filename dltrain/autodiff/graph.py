@@ -50,7 +50,7 @@ class Graph:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _graphs.remove(self)
+        _graphs.pop()
 
     def __getitem__(self, name: str) -> Tensor:
         """The node called `name`; "add" and "add:0" name the same one."""

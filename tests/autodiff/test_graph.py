@@ -122,3 +122,12 @@ def test_many_nodes_of_one_name_stay_cheap(graph):
         x = -x
     assert x.name == "negative_19999"
     assert len(graph.nodes) == 20_001
+
+
+def test_graphs_nest():
+    with dl.Graph() as outer, dl.Graph() as inner, outer:
+        assert dl.default_graph() is outer
+    with outer, inner:
+        with outer:
+            pass
+        assert dl.default_graph() is inner

@@ -202,6 +202,12 @@ def test_a_kernel_that_refuses_its_input_names_the_op_and_commits_nothing():
     np.testing.assert_array_equal(session.value(table), [1, 2])
 
 
+def test_an_index_beyond_a_named_dimension_is_refused_once_its_size_is_known():
+    x = dl.placeholder("float32", ("batch",), "x")
+    with pytest.raises(GraphError, match=r"slice\(x float32\[3\]\): .*test_session.py"):
+        dl.Session().run(x[5] * 2.0, {x: [1, 2, 3]})
+
+
 def test_bound_functions_run_on_what_their_inputs_hold():
     x = dl.placeholder("float32", ("batch",))
     bound = dl.Session().make_callable(dl.sum(x), [x]).bind(batch=3)

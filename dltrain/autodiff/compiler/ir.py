@@ -107,3 +107,11 @@ def rebuild(outputs: Sequence[Node], transform: Callable[[Node], Node]) -> list[
     for node in topological_order(outputs):
         new[node] = transform(node.with_inputs(tuple(new[source] for source in node.inputs)))
     return [new[node] for node in outputs]
+
+
+def explained(error: Exception, node: Node) -> GraphError:
+    """The error of a kernel with the op, its inputs and the place that made the node."""
+    inputs = ", ".join(f"{source.origin.name} {source.spec}" for source in node.inputs)
+    fix = error.fix if isinstance(error, GraphError) else ""
+    why = error.what if isinstance(error, GraphError) else f"{type(error).__name__}: {error}"
+    return GraphError(f"{node.op.label}({inputs})", where=node.origin.source, why=why, fix=fix)

@@ -18,7 +18,7 @@ from math import prod
 import numpy as np
 
 from dltrain.autodiff.compiler.commit import variables_of, viewed
-from dltrain.autodiff.compiler.ir import Node
+from dltrain.autodiff.compiler.ir import Node, explained
 from dltrain.autodiff.compiler.schedule import Step
 from dltrain.autodiff.leaves import Constant, Placeholder
 from dltrain.autodiff.ops.bases import Elementwise, View
@@ -26,6 +26,7 @@ from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array, Spec
 from dltrain.autodiff.storage import Storage, aligned_empty
 from dltrain.autodiff.variable import ReadVariable, Variable
+from dltrain.errors import GraphError
 
 
 class Blocks:
@@ -124,7 +125,10 @@ class _Allocation:
         if node in self.targets:
             return self.targets[node]
         if isinstance(node.op, View):
-            view = node.op.view(self.arrays[node.inputs[0]], node.spec.sizes)
+            try:
+                view = node.op.view(self.arrays[node.inputs[0]], node.spec.sizes)
+            except GraphError as error:
+                raise explained(error, node) from None
             if view.size == 0 or np.may_share_memory(view, self.arrays[node.inputs[0]]):
                 return view
         elif self.share and (variables := variables_of(node)):

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from dltrain.autodiff.compiler.commit import Update
-from dltrain.autodiff.compiler.ir import Node
+from dltrain.autodiff.compiler.ir import Node, explained
 from dltrain.autodiff.compiler.schedule import Step
 from dltrain.autodiff.compiler.tiles import Call, Scratch, group_calls, kernel_call
 from dltrain.autodiff.graph import Tensor
@@ -74,13 +74,10 @@ class Plan:
                 raise DivergedError(f"{tensor.name} is not finite", where=tensor.source, why=found)
 
     def _explained(self, error: Exception, failed: Call | None) -> GraphError:
-        node = next((node for node, call in (*self.compute, *self.commit) if call is failed), None)
-        if node is None:
-            return GraphError("a run failed", why=str(error))
-        inputs = ", ".join(f"{source.origin.name} {source.spec}" for source in node.inputs)
-        fix = error.fix if isinstance(error, GraphError) else ""
-        why = error.what if isinstance(error, GraphError) else f"{type(error).__name__}: {error}"
-        return GraphError(f"{node.op.label}({inputs})", where=node.origin.source, why=why, fix=fix)
+        for node, call in (*self.compute, *self.commit):
+            if call is failed:
+                return explained(error, node)
+        return GraphError("a run failed", why=str(error))
 
 
 def emit(steps: Sequence[Step], arrays: Mapping[Node, Array], scratch: Scratch) -> list[NodeCall]:
