@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dltrain.config import Document, apply_overrides, load_document, parse
-from dltrain.errors import ConfigError, GraphError
+from dltrain.errors import ConfigError, DivergedError, GraphError
 from dltrain.training.run_config import RunConfig
 
 
@@ -23,20 +23,18 @@ def load_config(path: Path, overrides: Sequence[str]) -> tuple[Document, RunConf
 
 @contextmanager
 def located(document: Document) -> Iterator[None]:
-    """Puts file, line and column before the config's keys that errors of building the graph name."""
+    """Puts file, line and column before the config's keys that errors of building and of running name."""
     try:
         yield
-    except (ConfigError, GraphError) as error:
+    except (ConfigError, GraphError, DivergedError) as error:
         places = [_place(key, document) for key in error.where.split(", ")]
         raise type(error)(error.what, where=", ".join(places), why=error.why, fix=error.fix) from error
 
 
 def _place(key: str, document: Document) -> str:
     """`file:line:column (key)`, if `key` is one such as `model.layers[2].units`; else `key` itself."""
-    if (
-        not re.fullmatch(r"[a-z_]+(\.[a-z_]+|\[\d+\])*", key)
-        or key.split(".")[0] not in RunConfig.model_fields
-    ):
+    steps = re.findall(r"[a-z_]+|\d+", key)
+    if not re.fullmatch(r"[a-z_]+(\.[a-z_]+|\[\d+\])*", key) or steps[0] not in RunConfig.model_fields:
         return key
-    path = tuple(int(step) if step.isdigit() else step for step in re.findall(r"[a-z_]+|\d+", key))
+    path = tuple(int(step) if step.isdigit() else step for step in steps)
     return f"{document.position(path)} ({key})"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ import click
 from dltrain.cli.config_file import load_config, located
 from dltrain.cli.progress import STYLES, Progress, shown
 from dltrain.config import Document, apply_overrides, parse
+from dltrain.config.text import shown as shown_value
 from dltrain.errors import RunError, StoppedError
 from dltrain.training.evaluation import Figures
 from dltrain.training.records import Finished
@@ -86,58 +88,97 @@ def fit(
     if resume is not None:
         if run_dir is not None or name is not None:
             raise click.UsageError(
-                "--resume continues in the run's own directory: leave out --run-dir and --name"
+                "--resume goes on in the run's own directory: leave out --run-dir and --name"
             )
-        changes = [config, *overrides] if config is not None else []
         if config is not None and "=" not in config:
             raise click.UsageError("a resumed run takes CONFIG from its own directory: leave it out")
-        with RunDirectory.open(resume) as directory:
-            directory.lock()
-            prepared = _prepared_again(directory, changes, fast)
-            _check_known(required, prepared)
-            run = TrainingRun.resume(prepared, directory, command=_command(), warn=_warn)
-            _train(run, "none" if quiet else progress, quiet, required, fast)
-        return
-    if config is None:
+        changes = overrides if config is None else (config, *overrides)
+        opened = _resumed(resume, changes, fast, required)
+    elif config is not None:
+        if name is not None:
+            overrides = (*overrides, f"name={json.dumps(name)}")
+        opened = _started(Path(config), overrides, run_dir, fast, required)
+    else:
         raise click.UsageError("missing CONFIG: give a YAML file, or --resume RUN")
-    if name is not None:
-        overrides = (*overrides, f"name={json.dumps(name)}")
-    document, parsed = load_config(Path(config), overrides)
-    prepared = _prepared(document, parsed, fast)
-    _check_known(required, prepared)
-    name = parsed.name or parsed.model.component_name
-    with RunDirectory.create(run_dir, name=name) as directory:
-        run = TrainingRun.start(
-            prepared, directory, document=document, command=_command(), overrides=overrides
-        )
-        _train(run, "none" if quiet else progress, quiet, required, fast)
-
-
-def _train(run: TrainingRun, style: str, quiet: bool, required: Sequence[Requirement], fast: bool) -> None:
-    """Trains to the end and evaluates the best checkpoint.
-
-    Raises StoppedError after a signal, RequirementError when a requirement is not met.
-    """
-    if fast:
-        run.evaluation_batches = FAST_EVALUATION_BATCHES
-    finished = None
-    with run:
-        with StopFlag() as stop, closing(Progress(style)) as progress:
-            for record in run.records(should_stop=stop):
-                progress.report(record)
-                finished = record if isinstance(record, Finished) else None
-        if finished is None:
-            assert stop.signal_number is not None
-            raise StoppedError(
-                f"stopped by signal {stop.signal_number} after step {run.state.step}",
-                signal_number=stop.signal_number,
-                fix=f"to continue: dltrain fit --resume {shlex.quote(str(run.directory.path))}",
-            )
+    with opened as (document, run), located(document):
+        if fast:
+            run.evaluation_batches = FAST_EVALUATION_BATCHES
+        finished = _train(run, "none" if quiet else progress)
         figures = run.evaluate_best(dict.fromkeys(["test", *(each.split for each in required)]))
         if not quiet:
             _print_result(run, finished, figures["test"])
         for requirement in required:
             requirement.check_met(float(figures[requirement.split][requirement.metric]))
+
+
+@contextmanager
+def _started(
+    path: Path, overrides: Sequence[str], run_dir: Path | None, fast: bool, required: Sequence[Requirement]
+) -> Iterator[tuple[Document, TrainingRun]]:
+    """A new run and its config; nothing is written before all of it is checked."""
+    document, config = load_config(path, overrides)
+    prepared = _prepared(document, config, fast, required)
+    name = config.name or config.model.component_name
+    with (
+        RunDirectory.create(run_dir, name=name) as directory,
+        TrainingRun.start(
+            prepared, directory, document=document, command=_command(), overrides=overrides
+        ) as run,
+    ):
+        yield document, run
+
+
+@contextmanager
+def _resumed(
+    reference: str, changes: Sequence[str], fast: bool, required: Sequence[Requirement]
+) -> Iterator[tuple[Document, TrainingRun]]:
+    """A run that goes on, and its config with changes.
+
+    Raises RunError, with both values, when one changes what may not change.
+    """
+    with RunDirectory.open(reference) as directory:
+        directory.lock()
+        document = read_config(directory)
+        before = parse_config(document)
+        document = apply_overrides(document, changes)
+        config = parse(RunConfig, document)
+        if conflict := before.conflict_with(config):
+            key, old, new = conflict
+            raise RunError(
+                f"{key} may not change when a run is resumed",
+                where=document.position(tuple(key.split("."))),
+                why=f"it is {shown_value(old)} in the run, {shown_value(new)} now",
+                fix=f"start a new run; what may change is {', '.join(CHANGEABLE)}",
+            )
+        prepared = _prepared(document, config, fast, required)
+        with TrainingRun.resume(prepared, directory, command=_command(), warn=_warn) as run:
+            yield document, run
+
+
+def _prepared(document: Document, config: RunConfig, fast: bool, required: Sequence[Requirement]) -> Prepared:
+    if fast:
+        train = config.train.model_copy(update={"epochs": None, "steps": FAST_STEPS})
+        config = config.model_copy(update={"train": train})
+    with located(document):
+        prepared = prepare(config)
+    for requirement in required:
+        requirement.check_known(prepared.data.splits, prepared.network.evaluation.scalars)
+    return prepared
+
+
+def _train(run: TrainingRun, style: str) -> Finished:
+    """Trains to the end. Raises StoppedError after a signal."""
+    with StopFlag() as stop, closing(Progress(style)) as progress:
+        for record in run.records(should_stop=stop):
+            progress.report(record)
+            if isinstance(record, Finished):
+                return record
+    assert stop.signal_number is not None
+    raise StoppedError(
+        f"stopped by {signal.Signals(stop.signal_number).name} after step {run.state.step}",
+        signal_number=stop.signal_number,
+        fix=f"to go on: dltrain fit --resume {shlex.quote(str(run.directory.path))}",
+    )
 
 
 def _print_result(run: TrainingRun, finished: Finished, test: Figures) -> None:
@@ -146,39 +187,6 @@ def _print_result(run: TrainingRun, finished: Finished, test: Figures) -> None:
     loss, others = {"loss": test["loss"]}, {name: test[name] for name in test if name != "loss"}
     click.echo(f"test {shown(others | loss)}  (best checkpoint, step {finished.best_step})")
     click.echo(run.directory.path)
-
-
-def _prepared(document: Document, config: RunConfig, fast: bool) -> Prepared:
-    if fast:
-        train = config.train.model_copy(update={"epochs": None, "steps": FAST_STEPS})
-        config = config.model_copy(update={"train": train})
-    with located(document):
-        return prepare(config)
-
-
-def _prepared_again(directory: RunDirectory, changes: Sequence[str], fast: bool) -> Prepared:
-    """The run's config with changes.
-
-    Raises RunError, with both values, when one changes what may not change.
-    """
-    document = read_config(directory)
-    before = parse_config(document)
-    document = apply_overrides(document, changes)
-    config = parse(RunConfig, document)
-    if conflict := before.conflict_with(config):
-        key, old, new = conflict
-        raise RunError(
-            f"{key} may not change when a run is resumed",
-            where=str(directory.config),
-            why=f"it is {old!r} in the run, {new!r} now",
-            fix=f"start a new run; what may change is {', '.join(CHANGEABLE)}",
-        )
-    return _prepared(document, config, fast)
-
-
-def _check_known(required: Sequence[Requirement], prepared: Prepared) -> None:
-    for requirement in required:
-        requirement.check_known(prepared.data.splits, prepared.network.evaluation.scalars)
 
 
 def _command() -> list[str]:

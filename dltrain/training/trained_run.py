@@ -30,6 +30,17 @@ class TrainedRun:
     step: int
     described_data: dict[str, Any]
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one example, such as (28, 28)."""
+        return tuple(self.described_data["input_shape"])
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes; None of an autoencoder."""
+        classes: int | None = self.described_data["classes"]
+        return classes
+
 
 def load_trained(directory: RunDirectory, checkpoint: str = "best") -> TrainedRun:
     """The run's model with the values of one of its checkpoints.

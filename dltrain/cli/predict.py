@@ -1,0 +1,54 @@
+"""`dltrain predict`: apply a run's model to inputs from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dltrain.training.input_files import check_input_name, read_inputs
+from dltrain.training.prediction import predict as apply_model
+from dltrain.training.prediction import writer_for
+from dltrain.training.run_directory import RunDirectory
+from dltrain.training.trained_run import load_trained
+
+
+@click.command(
+    epilog="Example: dltrain predict latest --input data/mnist/t10k-images-idx3-ubyte.gz --output digits.csv"
+)
+@click.argument("run")
+@click.option(
+    "--input",
+    "source",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The examples: .npy (one or many), IDX (gzip-compressed or not), or .png (one picture).",
+)
+@click.option(
+    "--output",
+    "target",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Of classes .csv, .json or .npy (probabilities); of reconstructions .npy or .png (grey pictures).",
+)
+@click.option(
+    "--checkpoint",
+    metavar="best|last|PATH",
+    default="best",
+    show_default=True,
+    help="Which checkpoint: the best on validation, the last, or the folder of one.",
+)
+def predict(run: str, source: Path, target: Path, checkpoint: str) -> None:
+    """Apply RUN's model to inputs from a file.
+
+    RUN is a path, the beginning of a run's name below runs/, or latest. A PNG file becomes grey, and is not
+    changed otherwise: it must have the size of the model's inputs, and as MNIST's digits are light on dark, a
+    dark one on light paper must be inverted first. Bytes are scaled as those of the run's data set were;
+    floating numbers in .npy must be scaled already.
+    """
+    check_input_name(source)
+    trained = load_trained(RunDirectory.open(run), checkpoint)
+    write = writer_for(trained, target)
+    inputs = read_inputs(source, trained.input_shape)
+    write(apply_model(trained, inputs))
+    click.echo(f"{target}: {len(inputs)} examples, step {trained.step}")

@@ -1,0 +1,71 @@
+"""`dltrain validate`: check a config without training."""
+
+from __future__ import annotations
+
+import json
+from math import prod
+from pathlib import Path
+
+import click
+
+from dltrain.autodiff import Variable
+from dltrain.cli.config_file import load_config, located
+from dltrain.config import json_schema
+from dltrain.training.run_config import RunConfig
+from dltrain.training.training_run import Prepared, prepare
+
+
+@click.command(
+    epilog="Examples: dltrain validate configs/mlp.yaml | dltrain validate --json-schema > schema.json"
+)
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+@click.argument("overrides", metavar="[key=value]...", nargs=-1)
+@click.option(
+    "--json-schema", "wants_schema", is_flag=True, help="Print the JSON Schema of configs, for editors."
+)
+def validate(config: Path | None, overrides: tuple[str, ...], wants_schema: bool) -> None:
+    """Check CONFIG without training.
+
+    Checks every key, that the data set is there and whole, and that model, cost, optimizer, metrics and data
+    fit each other; prints the model's layers and how many steps training takes.
+    """
+    if wants_schema:
+        click.echo(json.dumps(json_schema(RunConfig), indent=2))
+        return
+    if config is None:
+        raise click.UsageError("missing CONFIG: give a YAML file")
+    document, parsed = load_config(config, overrides)
+    with located(document):
+        prepared = prepare(parsed)
+    click.echo("\n".join(_description(prepared)))
+
+
+def _description(prepared: Prepared) -> list[str]:
+    config, network = prepared.config, prepared.network
+    shape = _sizes(prepared.data.input_shape)
+    splits = ", ".join(f"{len(split)} {name}" for name, split in prepared.data.splits.items())
+    examples = len(prepared.data.splits["train"])
+    total, per_epoch = config.total_steps(examples), config.steps_per_epoch(examples)
+    return [
+        f"dataset    {config.dataset.component_name}: {splits} examples, each {shape}",
+        f"model      {config.model.component_name}: {network.parameters:,} parameters",
+        *_layers(prepared),
+        f"cost       {config.cost.component_name}",
+        f"optimizer  {config.optimizer.component_name}",
+        f"metrics    {', '.join(['loss', *network.evaluation.metrics])}",
+        f"train      {total} steps, {per_epoch} an epoch",
+    ]
+
+
+def _layers(prepared: Prepared) -> list[str]:
+    """A line a layer: name, shape of the output of an example, numbers that are trained."""
+    lines = []
+    for layer in prepared.network.model.layers:
+        variables = [v for v in layer.variables.values() if isinstance(v, Variable) and v.trainable]
+        parameters = sum(prod(variable.spec.sizes) for variable in variables)
+        lines.append(f"  {layer.scope:<30} {_sizes(layer.output.shape[1:]):<12} {parameters:>12,}")
+    return lines
+
+
+def _sizes(shape: tuple[int | str, ...]) -> str:
+    return " x ".join(map(str, shape))

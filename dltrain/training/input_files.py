@@ -1,0 +1,100 @@
+"""Reading the inputs that a trained model is to be applied to."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy_format
+
+from dltrain.autodiff.spec import Array
+from dltrain.datasets import read_idx
+from dltrain.errors import DataError, UsageError
+from dltrain.training.atomic_files import storage_errors
+
+ENDINGS = (".npy", ".png", ".idx", ".gz", "-ubyte")
+LARGEST_PICTURE = 10**8  # pixels
+
+
+def check_input_name(path: Path) -> None:
+    """Raises UsageError when the file's name tells no format that can be read."""
+    if not path.name.endswith(ENDINGS):
+        fix = f"give a file whose name ends in {', '.join(ENDINGS)}"
+        raise UsageError("unknown format of input", where=str(path), fix=fix)
+
+
+def read_inputs(path: Path, input_shape: tuple[int, ...]) -> Array:
+    """The examples in a file: uint8 or float32[examples, *input_shape].
+
+    Arguments:
+        path: .npy with one example or many; IDX, gzip-compressed or not; or .png with one picture. That
+            becomes grey, by 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), and nothing else: it is not resized,
+            and dark on light stays dark on light (MNIST's digits are light on dark).
+        input_shape: what the model takes.
+
+    Raises:
+        DataError: the file is missing or damaged, or its examples are not what the model takes.
+        StorageError: the file cannot be read.
+    """
+    if not path.is_file():
+        raise DataError("not a file" if path.exists() else "no such file", where=str(path))
+    with storage_errors(path, "cannot read the file"):
+        array = {".npy": _read_npy, ".png": _read_png}.get(path.suffix, read_idx)(path)
+    if array.shape == input_shape:
+        array = array[np.newaxis]
+    if array.shape[1:] != input_shape or not len(array):
+        raise DataError(
+            "inputs do not fit the model",
+            where=str(path),
+            why=f"they are {_sizes(array.shape)}, but an example is {_sizes(input_shape)}",
+            fix="crop, scale or reshape them first",
+        )
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype.kind != "f":
+        why = f"they are {array.dtype.name}"
+        raise DataError("inputs must be uint8 or floating", where=str(path), why=why, fix="convert them")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        raise DataError("inputs must be finite in float32", where=str(path), why="some are nan or inf")
+    return array
+
+
+def _read_npy(path: Path) -> Array:
+    """As numpy.load; mapped first, which compares the size that the header promises with the file's."""
+    try:
+        return np.array(npy_format.open_memmap(path, mode="r"))
+    except (ValueError, EOFError, SyntaxError, OverflowError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            "damaged .npy file", where=str(path), why=why, fix="save it with numpy.save"
+        ) from error
+
+
+def _read_png(path: Path) -> Array:
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=["PNG"]) as picture:
+            if picture.width * picture.height > LARGEST_PICTURE:
+                why = f"it is {picture.height} x {picture.width} pixels"
+                raise DataError("picture too large", where=str(path), why=why)
+            if picture.mode not in ("1", "L", "P", "RGB", "RGBA", "LA"):
+                why = f"its pixels are {picture.mode}"
+                raise DataError(
+                    "picture is not of 8 bits", where=str(path), why=why, fix="save it with 8 bits"
+                )
+            if picture.has_transparency_data and np.array(picture.convert("RGBA"))[..., 3].min() < 255:
+                fix = "flatten it on a background first"
+                raise DataError("picture is transparent in parts", where=str(path), fix=fix)
+            return np.array(picture.convert("RGB").convert("L"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise DataError("damaged PNG file", where=str(path), why=str(error)) from error
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
