@@ -40,7 +40,7 @@ class PublishedFile:
                 stream, limit = file, self.size_limit
             digest, size = hashlib.sha256(), 0
             try:
-                while size <= limit and (part := stream.read(min(CHUNK, limit + 1 - size))):
+                while part := stream.read(min(CHUNK, limit + 1 - size)):
                     digest.update(part)
                     size += len(part)
             except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -24,7 +24,8 @@ Raising = Callable[[BaseException], None]
 
 def dltrain_process(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dltrain", *arguments]
-    return subprocess.run(command, cwd=ROOT, text=True, stderr=subprocess.PIPE, check=False, **options)  # type: ignore[call-overload, no-any-return]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # as it is by default
+    return subprocess.run(command, cwd=ROOT, text=True, stderr=subprocess.PIPE, env=buffered, **options)  # type: ignore[call-overload, no-any-return]
 
 
 @pytest.fixture
@@ -192,10 +193,13 @@ def test_a_signal_cleans_up_and_gives_its_exit_code(
             cleaned.append(True)
 
     install(action)
-    before = signal.getsignal(sent)
-    assert main(["try"]) == code
-    assert cleaned == [True]
-    assert signal.getsignal(sent) is before
+    before = signal.signal(sent, signal.default_int_handler)
+    try:
+        assert main(["try"]) == code
+        assert cleaned == [True]
+        assert signal.getsignal(sent) is signal.default_int_handler
+    finally:
+        signal.signal(sent, before)
 
 
 def test_a_reader_that_has_left_is_no_error() -> None:

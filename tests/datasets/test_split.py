@@ -33,9 +33,12 @@ def test_writes_the_scaled_inputs_and_the_labels(dtype: str, scale: float, index
 
 def test_batches_of_different_sizes_do_not_meet() -> None:
     split = Split(stored("u1"), None, np.arange(5), 1.0)
+    first = np.empty((1, 2, 3), np.float32)
+    split.gather(np.array([2]), inputs=first)
     large, small = np.empty((4, 2, 3), np.float32), np.empty((2, 2, 3), np.float32)
     split.gather(np.array([0, 1, 2, 3]), inputs=large)
     split.gather(np.array([4, 3]), inputs=small)
+    np.testing.assert_array_equal(first, stored("u1")[2:3])
     np.testing.assert_array_equal(large, stored("u1")[:4])
     np.testing.assert_array_equal(small, stored("u1")[[4, 3]])
 
