@@ -7,15 +7,14 @@ gives the core (`dl.placeholder`, `dl.Variable`, `dl.gradients`, `dl.Session`, .
 imported when it is first used.
 """
 
-from importlib import import_module
-from typing import Any
-
 __version__ = "0.1.0"
 
 _MODULES = ("autodiff", "costs", "datasets", "layers", "metrics", "models", "optimizers", "training")
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
+    from importlib import import_module  # here, so that `dltrain --help` stays quick
+
     if name in _MODULES:
         return import_module(f"dltrain.{name}")
     if not name.startswith("_"):
