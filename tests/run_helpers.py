@@ -1,12 +1,15 @@
-"""A tiny data set and configs of runs on it, for tests of training and of the commands."""
+"""A tiny data set and configs of runs on it, for tests of training and of the commands; and running these."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
+from dltrain.cli.main import main
 from dltrain.config import parse, parse_document
 from dltrain.training.run_config import RunConfig
 
@@ -75,3 +78,27 @@ train: {{{", ".join(f"{key}: {value}" for key, value in settings.items())}}}
 
 def parsed(text: str) -> RunConfig:
     return parse(RunConfig, parse_document(text, "config.yaml"))
+
+
+class Outcome(NamedTuple):
+    """What a command line left: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Dltrain = Callable[..., Outcome]
+
+
+def dltrain_in(capsys: pytest.CaptureFixture[str]) -> Dltrain:
+    """A function that runs a command line in this process, without ever a traceback."""
+
+    def run(*words: object) -> Outcome:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err, printed.err
+        return Outcome(code, printed.out, printed.err)
+
+    return run

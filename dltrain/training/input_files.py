@@ -10,6 +10,7 @@ from numpy.lib import format as npy_format
 
 from dltrain.autodiff.spec import Array
 from dltrain.datasets import read_idx
+from dltrain.datasets.npz import UNREADABLE
 from dltrain.errors import DataError, UsageError
 from dltrain.training.atomic_files import storage_errors
 
@@ -65,12 +66,13 @@ def read_inputs(path: Path, input_shape: tuple[int, ...]) -> Array:
 def _read_npy(path: Path) -> Array:
     """As numpy.load; mapped first, which compares the size that the header promises with the file's."""
     try:
-        return np.array(npy_format.open_memmap(path, mode="r"))
-    except (ValueError, EOFError, SyntaxError, OverflowError) as error:
+        with warnings.catch_warnings(action="ignore"):  # about files that Python 2 wrote, which are as good
+            mapped = npy_format.open_memmap(path, mode="r")
+    except (*UNREADABLE, OverflowError, MemoryError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            "damaged .npy file", where=str(path), why=why, fix="save it with numpy.save"
-        ) from error
+        fix = "save it with numpy.save"
+        raise DataError("damaged .npy file", where=str(path), why=why, fix=fix) from error
+    return np.array(mapped)
 
 
 def _read_png(path: Path) -> Array:

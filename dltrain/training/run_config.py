@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 # The packages, not the modules: importing them registers every component that a config can name.
 from dltrain.config import Section, dump
+from dltrain.config.text import quoted
 from dltrain.costs import Cost
 from dltrain.datasets import Dataset
 from dltrain.errors import ConfigError
@@ -71,8 +72,10 @@ class Train(Section):
         "save_every": "checkpoint_every",
     }
 
-    epochs: int | None = Field(None, gt=0, description="how often to go over the training split")
-    steps: int | None = Field(None, gt=0, description="how many updates to make, in place of 'epochs'")
+    epochs: int | None = Field(None, gt=0, le=10**9, description="how often to go over the training split")
+    steps: int | None = Field(
+        None, gt=0, le=10**12, description="how many updates to make, in place of 'epochs'"
+    )
     batch_size: int = Field(gt=0, description="examples a step; the last batch of an epoch may be smaller")
     evaluation_batch_size: int = Field(
         1000, gt=0, description="examples at a time in evaluation; makes no difference to its figures"
@@ -95,7 +98,7 @@ class Train(Section):
             raise ConfigError(
                 "checkpoint_every must be 'N steps' or 'N epochs'",
                 where="checkpoint_every",
-                why=f"it is {self.checkpoint_every!r}",
+                why=f"it is {quoted(self.checkpoint_every)}",
                 fix="write '500 steps', say",
             )
         return self
@@ -123,9 +126,7 @@ class RunConfig(Section):
     }
 
     name: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="first part of the run directory's name; null for the model's name",
+        None, description="first part of the run directory's name; null for the model's name"
     )
     seed: int = Field(0, ge=0, lt=2**63, description="of initial values, order of examples and dropout")
     dataset: Dataset = Field(description="what to learn from")
@@ -136,6 +137,17 @@ class RunConfig(Section):
         None, description="figures besides the loss; null for accuracy, or mse where the target is the input"
     )
     train: Train = Field(description="the iteration loop")
+
+    @model_validator(mode="after")
+    def _check_name(self) -> Self:
+        if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name):
+            raise ConfigError(
+                "bad name for a run",
+                where="name",
+                why=f"it is {quoted(self.name)}",
+                fix="use 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first",
+            )
+        return self
 
     @property
     def used_metrics(self) -> tuple[Metric, ...]:
