@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from dltrain.config.document import Document
 from dltrain.errors import ConfigError
+
+SMALLEST, LARGEST = 1e-30, 1e30  # what float32 holds, with room for a product
 
 
 def _accept_lists_and_paths(schema: Any) -> Any:
@@ -29,7 +39,8 @@ class Section(BaseModel):
 
     Types are strict: an integer is taken for a float, nothing else is converted (True is no 1, "1" no 1, 3.0
     no 3); lists are taken for tuples and text for paths. nan and infinity are refused unless the field allows
-    them (`Field(allow_inf_nan=True)`). Every field has a description; errors and editors show it.
+    them (`Field(allow_inf_nan=True)`); so are integers that int64 and floats that
+    float32 cannot hold. Every field has a description; errors and editors show it.
 
     A validator that finds several keys in conflict raises ConfigError, with the key to point at as `where`.
 
@@ -56,6 +67,21 @@ class Section(BaseModel):
 
     # Tells pydantic to validate without going through __init__: errors inside errors then keep their places.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @field_validator("*")
+    @classmethod
+    def _refuse_extreme_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ConfigError(
+                f"{info.field_name} does not fit into 64 bits", why=f"it is {value}", fix="lower it"
+            )
+        if isinstance(value, float) and isfinite(value) and abs(value) > LARGEST:
+            fix = f"give one of size {LARGEST:g} or less"
+            raise ConfigError(f"{info.field_name} is too large", why=f"it is {value}", fix=fix)
+        if isinstance(value, float) and 0 < abs(value) < SMALLEST:
+            fix = f"give one of size {SMALLEST:g} or more"
+            raise ConfigError(f"{info.field_name} is too small", why=f"it is {value}", fix=fix)
+        return value
 
     @classmethod
     def all_foreign_keys(cls) -> dict[str, str]:

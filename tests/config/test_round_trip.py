@@ -121,7 +121,7 @@ def test_what_a_person_reads() -> None:
             optimizer=Sgd(momentum=0.25, schedule=Step(every=2, then=Step(every=1))),
             adaptive=RmsProp(),
             layers=[Flatten(), Stack(layers=[Dense(units=2, size=0.5), Dense(units=1, size=3), Stack()])],
-            train=Train(epochs=3, limit=1e300),
+            train=Train(epochs=3, limit=1e30),
         ),
     ],
 )
