@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from dltrain.autodiff.compiler import PASSES, Plan, compile_plan
+from dltrain.autodiff.compiler.native.library import find_compiler
 from dltrain.autodiff.graph import Graph, Tensor, TensorLike, default_graph
 from dltrain.autodiff.leaves import as_array
 from dltrain.autodiff.spec import Array
@@ -15,6 +16,7 @@ from dltrain.autodiff.storage import Storage
 from dltrain.autodiff.variable import Updates, Variable
 from dltrain.errors import GraphError
 
+Kernels = Literal["numpy", "native", "auto"]
 Fetches = Any
 """A Tensor or Updates, or a list, tuple or dict of fetches; a run returns the same structure of values."""
 
@@ -27,13 +29,29 @@ class Session:
     Arguments:
         graph: default the default graph.
         passes: the compiler's passes to use, default all.
+        kernels: "numpy", or "native" for C that is compiled on this machine, or "auto" for native kernels
+            where there is a C compiler. The results of the two differ by rounding.
+
+    Raises:
+        GraphError: an unknown pass; or native kernels without a C compiler.
     """
 
-    def __init__(self, graph: Graph | None = None, *, passes: frozenset[str] = PASSES) -> None:
+    def __init__(
+        self,
+        graph: Graph | None = None,
+        *,
+        passes: frozenset[str] = PASSES,
+        kernels: Kernels = "numpy",
+    ) -> None:
         self.graph = graph or default_graph()
         if unknown := passes - PASSES:
             raise GraphError(f"unknown pass {min(unknown)!r}", fix=f"use some of {', '.join(sorted(PASSES))}")
         self._passes = passes
+        self._c_compiler = None if kernels == "numpy" else find_compiler()
+        if kernels == "native" and self._c_compiler is None:
+            raise GraphError(
+                "there is no C compiler", why="native kernels need one", fix='use kernels="numpy"'
+            )
         self._storage = Storage()
         self._callables: dict[Any, PlannedFunction] = {}
 
@@ -42,6 +60,11 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    @property
+    def kernels(self) -> str:
+        """Which kernels the session uses: "native" or "numpy"."""
+        return "numpy" if self._c_compiler is None else "native"
 
     def run(self, fetches: Fetches, feed_dict: Mapping[Tensor, TensorLike] | None = None) -> Any:
         """Compute the fetches, then commit the updates among them, all or none.
@@ -132,6 +155,7 @@ class Session:
             sizes,
             self._storage,
             self._passes,
+            self._c_compiler,
         )
 
     def _allocate(self) -> list[Variable]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dltrain.autodiff.compiler.commit import direct_targets, variables_of, viewed
+from dltrain.autodiff.compiler.emit import commit_instructions, instructions, numpy_calls
 from dltrain.autodiff.compiler.fold_constants import fold_constants
 from dltrain.autodiff.compiler.ir import Copy, Node, lower
 from dltrain.autodiff.compiler.memory import allocate
 from dltrain.autodiff.compiler.merge import merge
-from dltrain.autodiff.compiler.plan import Plan, emit, emit_commit
+from dltrain.autodiff.compiler.native.emit import native_calls
+from dltrain.autodiff.compiler.plan import Plan
 from dltrain.autodiff.compiler.rewrite import rewrite
 from dltrain.autodiff.compiler.schedule import group_elementwise, schedule
 from dltrain.autodiff.compiler.tiles import Scratch
@@ -36,6 +38,7 @@ def compile_plan(
     sizes: Mapping[str, int],
     storage: Storage,
     passes: frozenset[str] = PASSES,
+    c_compiler: str | None = None,
 ) -> Plan:
     """The plan of one run.
 
@@ -47,9 +50,11 @@ def compile_plan(
         sizes: of the named dimensions.
         storage: has memory for all variables of the graph.
         passes: names out of `PASSES`.
+        c_compiler: path of the compiler of native kernels; without it all kernels are NumPy's.
 
     Raises:
-        GraphError: a placeholder is not fed, or a named dimension has no size.
+        GraphError: a placeholder is not fed, a named dimension has no size, or the C compiler refused.
+        StorageError: the cache of native kernels cannot be used.
     """
     outputs = lower([*fetches, *(value for _, value in updates), *guards, *fed], fed, sizes)
     placeholders = outputs[len(outputs) - len(fed) :]
@@ -74,14 +79,21 @@ def compile_plan(
         [*computed, *committed], [*kept, *placeholders], targets, storage, share="share_memory" in passes
     )
     scratch = Scratch()
-    compute = emit(computed, arrays, scratch)
-    commit = emit(committed, arrays, scratch) + emit_commit(pairs, arrays, storage)
+    phases = [
+        instructions(computed, arrays),
+        instructions(committed, arrays) + commit_instructions(pairs, arrays, storage),
+    ]
+    if c_compiler is None:
+        compute, commit = (numpy_calls(phase, arrays, scratch) for phase in phases)
+    else:
+        compute, commit = native_calls(phases, arrays, scratch, c_compiler)
     return Plan(
         inputs=tuple(arrays[node] for node in placeholders),
         fetches=tuple(arrays[node] for node in fetched),
         compute=tuple(compute),
         commit=tuple(commit),
         guards=tuple((tensor, arrays[node]) for tensor, node in zip(guards, guarded, strict=True)),
+        memory=tuple(arrays.values()),
         bytes=bytes_ + scratch.bytes,
     )
 

@@ -18,6 +18,8 @@ from dltrain.autodiff.spec import Array
 class Sigmoid(FloatElementwise):
     """1 / (1 + exp(-x))."""
 
+    formula = "1 / (1 + exp{F}(-{0}))"
+
     def compute(self, x: Array, *, out: Array) -> None:
         np.negative(x, out=out)
         np.exp(out, out=out)  # inf for very negative x, and 1 / inf is the right 0
@@ -36,6 +38,7 @@ def sigmoid(x: TensorLike, name: str | None = None) -> Tensor:
 class Tanh(FloatElementwise):
     """The hyperbolic tangent."""
 
+    formula = "tanh{F}({0})"
     ufunc = np.tanh
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
@@ -49,6 +52,8 @@ def tanh(x: TensorLike, name: str | None = None) -> Tensor:
 
 class Relu(FloatElementwise):
     """max(x, 0)."""
+
+    formula = "{0} < 0 ? 0 : {0}"
 
     def compute(self, x: Array, *, out: Array) -> None:
         np.maximum(x, 0, out=out)
@@ -64,6 +69,8 @@ def relu(x: TensorLike, name: str | None = None) -> Tensor:
 
 class Step(FloatElementwise):
     """1 where x > 0, else 0."""
+
+    formula = "{0} > 0"
 
     def compute(self, x: Array, *, out: Array) -> None:
         np.greater(x, 0, out=out)  # NumPy writes the bools as floats
@@ -89,6 +96,9 @@ class Elu(FloatElementwise):
     """x where x > 0, else alpha (exp(x) - 1)."""
 
     alpha: float
+
+    def expression(self) -> str:
+        return f"{{0}} > 0 ? {{0}} : ({{T}}){self.alpha!r} * expm1{{F}}({{0}})"
 
     def compute(self, x: Array, *, out: Array) -> None:
         negative_part = np.minimum(x, 0, out=np.empty_like(x))
@@ -127,6 +137,8 @@ def silu(x: TensorLike, name: str | None = None) -> Tensor:
 
 class Softplus(FloatElementwise):
     """log(1 + exp(x))."""
+
+    formula = "({0} < 0 ? 0 : {0}) + log1p{F}(exp{F}(-fabs{F}({0})))"
 
     def compute(self, x: Array, *, out: Array) -> None:
         # log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))

@@ -19,6 +19,7 @@ from dltrain.autodiff.ops.logic import equal, greater, less, where
 class Add(Arithmetic):
     """a + b."""
 
+    formula = "{0} + {1}"
     ufunc = np.add
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
@@ -33,6 +34,7 @@ def add(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class Subtract(Arithmetic):
     """a - b."""
 
+    formula = "{0} - {1}"
     ufunc = np.subtract
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
@@ -47,6 +49,7 @@ def subtract(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class Multiply(Arithmetic):
     """a b."""
 
+    formula = "{0} * {1}"
     ufunc = np.multiply
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
@@ -62,6 +65,7 @@ def multiply(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class Divide(FloatElementwise):
     """a / b."""
 
+    formula = "{0} / {1}"
     ufunc = np.divide
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
@@ -77,6 +81,7 @@ def divide(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class Negative(Arithmetic):
     """-x."""
 
+    formula = "-{0}"
     ufunc = np.negative
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
@@ -91,6 +96,7 @@ def negative(x: TensorLike, name: str | None = None) -> Tensor:
 class Square(Arithmetic):
     """x^2."""
 
+    formula = "{0} * {0}"
     ufunc = np.square
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
@@ -105,6 +111,7 @@ def square(x: TensorLike, name: str | None = None) -> Tensor:
 class Power(FloatElementwise):
     """a^b."""
 
+    formula = "pow{F}({0}, {1})"
     ufunc = np.power
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
@@ -126,6 +133,7 @@ def power(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class Abs(Arithmetic):
     """|x|."""
 
+    formula = "({0} < 0 ? -{0} : {0}) + 0"
     ufunc = np.absolute
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
@@ -140,6 +148,7 @@ def abs(x: TensorLike, name: str | None = None) -> Tensor:
 class Sign(Arithmetic):
     """-1, 0 or 1."""
 
+    formula = "{0} != {0} ? {0} : ({T})(({0} > 0) - ({0} < 0))"
     ufunc = np.sign
     in_place = False  # NumPy takes ten times as long in place
 
@@ -155,6 +164,7 @@ def sign(x: TensorLike, name: str | None = None) -> Tensor:
 class Floor(FloatElementwise):
     """The greatest whole number not above x."""
 
+    formula = "floor{F}({0})"
     ufunc = np.floor
 
 
@@ -166,6 +176,7 @@ def floor(x: TensorLike, name: str | None = None) -> Tensor:
 class Maximum(Arithmetic):
     """The greater of a and b."""
 
+    formula = "{0} >= {1} || {0} != {0} ? {0} : {1}"
     ufunc = np.maximum
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
@@ -181,6 +192,7 @@ def maximum(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class Minimum(Arithmetic):
     """The lesser of a and b."""
 
+    formula = "{0} <= {1} || {0} != {0} ? {0} : {1}"
     ufunc = np.minimum
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:

@@ -24,6 +24,15 @@ class Elementwise(Op, abstract=True):
 
     ufunc: ClassVar[np.ufunc | None] = None  # where one NumPy call is the whole kernel
     in_place: ClassVar[bool] = True
+    formula: ClassVar[str | None] = None
+
+    def expression(self) -> str | None:
+        """The function in C, where the plan may compile it: {0}, {1}, ... are the inputs' numbers.
+
+        {T} is the C type of the result, and {F} the suffix, "f" or none, of C's mathematical functions of the
+        first input's type. None: only the kernel computes it. The default is the class' `formula`.
+        """
+        return self.formula
 
     def infer(self, *inputs: Any, **_: Any) -> Spec:
         """One dtype, and the shape that all inputs broadcast to."""

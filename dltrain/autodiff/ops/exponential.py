@@ -11,6 +11,7 @@ from dltrain.autodiff.ops.bases import FloatElementwise, operand
 class Sqrt(FloatElementwise):
     """The square root."""
 
+    formula = "sqrt{F}({0})"
     ufunc = np.sqrt
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
@@ -25,6 +26,7 @@ def sqrt(x: TensorLike, name: str | None = None) -> Tensor:
 class Exp(FloatElementwise):
     """e^x."""
 
+    formula = "exp{F}({0})"
     ufunc = np.exp
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
@@ -39,6 +41,7 @@ def exp(x: TensorLike, name: str | None = None) -> Tensor:
 class Expm1(FloatElementwise):
     """e^x - 1."""
 
+    formula = "expm1{F}({0})"
     ufunc = np.expm1
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
@@ -53,6 +56,7 @@ def expm1(x: TensorLike, name: str | None = None) -> Tensor:
 class Log(FloatElementwise):
     """The natural logarithm."""
 
+    formula = "log{F}({0})"
     ufunc = np.log
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
@@ -67,6 +71,7 @@ def log(x: TensorLike, name: str | None = None) -> Tensor:
 class Log1p(FloatElementwise):
     """log(1 + x)."""
 
+    formula = "log1p{F}({0})"
     ufunc = np.log1p
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
@@ -81,6 +86,7 @@ def log1p(x: TensorLike, name: str | None = None) -> Tensor:
 class Sin(FloatElementwise):
     """The sine."""
 
+    formula = "sin{F}({0})"
     ufunc = np.sin
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
@@ -95,6 +101,7 @@ def sin(x: TensorLike, name: str | None = None) -> Tensor:
 class Cos(FloatElementwise):
     """The cosine."""
 
+    formula = "cos{F}({0})"
     ufunc = np.cos
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ class Comparison(Elementwise, abstract=True):
 class Equal(Comparison):
     """a = b."""
 
+    formula = "{0} == {1}"
     ufunc = np.equal
 
 
@@ -36,6 +37,7 @@ def equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class NotEqual(Comparison):
     """a != b."""
 
+    formula = "{0} != {1}"
     ufunc = np.not_equal
 
 
@@ -47,6 +49,7 @@ def not_equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class Less(Comparison):
     """a < b."""
 
+    formula = "{0} < {1}"
     ufunc = np.less
 
 
@@ -58,6 +61,7 @@ def less(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class LessEqual(Comparison):
     """a <= b."""
 
+    formula = "{0} <= {1}"
     ufunc = np.less_equal
 
 
@@ -69,6 +73,7 @@ def less_equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class Greater(Comparison):
     """a > b."""
 
+    formula = "{0} > {1}"
     ufunc = np.greater
 
 
@@ -80,6 +85,7 @@ def greater(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class GreaterEqual(Comparison):
     """a >= b."""
 
+    formula = "{0} >= {1}"
     ufunc = np.greater_equal
 
 
@@ -91,6 +97,7 @@ def greater_equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tens
 class IsFinite(Comparison):
     """Neither inf nor nan."""
 
+    formula = "{0} - {0} == 0"
     ufunc = np.isfinite
 
 
@@ -114,6 +121,7 @@ class Logical(Elementwise, abstract=True):
 class LogicalAnd(Logical):
     """a and b."""
 
+    formula = "{0} & {1}"
     ufunc = np.logical_and
 
 
@@ -125,6 +133,7 @@ def logical_and(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor
 class LogicalOr(Logical):
     """a or b."""
 
+    formula = "{0} | {1}"
     ufunc = np.logical_or
 
 
@@ -136,6 +145,7 @@ def logical_or(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
 class LogicalNot(Logical):
     """not x."""
 
+    formula = "!{0}"
     ufunc = np.logical_not
 
 
@@ -146,6 +156,8 @@ def logical_not(x: TensorLike, name: str | None = None) -> Tensor:
 
 class Where(Elementwise):
     """a where the condition holds, else b."""
+
+    formula = "{0} ? {1} : {2}"
 
     in_place = False
 
@@ -181,6 +193,9 @@ class Cast(Elementwise):
     """x in another dtype."""
 
     dtype: np.dtype[Any]
+
+    def expression(self) -> str:
+        return "{0} != 0" if self.dtype == np.bool_ else "({T}){0}"
 
     def infer(self, x: Spec) -> Spec:
         return x.with_dtype(self.dtype)

@@ -158,6 +158,8 @@ def _labels_like(logits: Tensor, labels: TensorLike) -> Tensor:
 class SigmoidCrossEntropy(FloatElementwise):
     """-z log(sigmoid(x)) - (1 - z) log(1 - sigmoid(x)), as max(x, 0) - x z + log(1 + exp(-|x|))."""
 
+    formula = "({0} < 0 ? 0 : {0}) - {0} * {1} + log1p{F}(exp{F}(-fabs{F}({0})))"
+
     in_place = False
 
     def compute(self, x: Array, z: Array, *, out: Array) -> None:

@@ -18,11 +18,11 @@ def plan(fetches, inputs=(), passes=PASSES, **sizes):
 
 
 def computed(plan):
-    return [node.op.label for node, _ in plan.compute]
+    return [node.op.label for nodes, _ in plan.compute for node in nodes]
 
 
 def committed(plan):
-    return [node.op.label for node, _ in plan.commit]
+    return [node.op.label for nodes, _ in plan.commit for node in nodes]
 
 
 def only(*names):

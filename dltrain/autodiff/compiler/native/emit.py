@@ -1,0 +1,99 @@
+"""From instructions to calls: neighbouring ones that C can compute become one native call."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from dltrain.autodiff.compiler.emit import Instruction, numpy_calls
+from dltrain.autodiff.compiler.ir import Node
+from dltrain.autodiff.compiler.native.elementwise import has_expressions, write_copy, write_group
+from dltrain.autodiff.compiler.native.function import CFunction
+from dltrain.autodiff.compiler.native.library import load
+from dltrain.autodiff.compiler.native.reductions import writer_for
+from dltrain.autodiff.compiler.plan import NodesCall
+from dltrain.autodiff.compiler.tiles import Call, Scratch, kernel_call
+from dltrain.autodiff.spec import Array
+
+Phase = Sequence[Instruction]
+
+
+def native_calls(
+    phases: Sequence[Phase], arrays: Mapping[Node, Array], scratch: Scratch, compiler: str
+) -> list[list[NodesCall]]:
+    """The calls of each phase in order; what C cannot compute is a call of NumPy's kernel.
+
+    Raises:
+        GraphError: the compiler refused.
+        StorageError: the kernel cache cannot be used.
+    """
+    parts = [_parts(phase, arrays) for phase in phases]
+    segments = [part for phase in parts for part in phase if isinstance(part, _Segment)]
+    text = "\n".join(segment.function.text(f"segment{k}") for k, segment in enumerate(segments))
+    library = load(text, compiler) if segments else None
+    entries = {segment: getattr(library, f"segment{k}") for k, segment in enumerate(segments)}
+    calls: list[list[NodesCall]] = []
+    for phase in parts:
+        calls.append([])
+        for part in phase:
+            if isinstance(part, _Segment):
+                calls[-1].append((tuple(part.nodes), part.bound(entries[part], arrays)))
+            else:
+                calls[-1] += numpy_calls([part], arrays, scratch)
+    return calls
+
+
+def _parts(phase: Phase, arrays: Mapping[Node, Array]) -> list[_Segment | Instruction]:
+    parts: list[_Segment | Instruction] = []
+    for instruction in phase:
+        segment = parts[-1] if parts and isinstance(parts[-1], _Segment) else _Segment()
+        if not segment.take(instruction, arrays):
+            parts.append(instruction)
+        elif not parts or parts[-1] is not segment:
+            parts.append(segment)
+    return parts
+
+
+class _Segment:
+    """Instructions that one C function computes, one after the other."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.function = CFunction()
+
+    def take(self, instruction: Instruction, arrays: Mapping[Node, Array]) -> bool:
+        """Add the instruction, if C can compute it."""
+        node = instruction.nodes[0]
+        if instruction.copy:
+            write_copy(self.function, *instruction.copy)
+        elif has_expressions(instruction.nodes):
+            write_group(self.function, instruction.nodes, arrays)
+        elif writer := writer_for(node, arrays):
+            writer(self.function, node, arrays)
+        else:
+            return False
+        self.nodes += instruction.nodes
+        return True
+
+    def bound(self, entry: Any, arrays: Mapping[Node, Array]) -> Call:
+        """The call of the compiled function with its arrays and sizes."""
+        function = self.function
+        entry.restype = ctypes.c_int64
+        pointers = (ctypes.c_void_p * len(function.arrays))(*(a.ctypes.data for a in function.arrays))
+        sizes = (ctypes.c_int64 * len(function.sizes))(*function.sizes)
+        call = partial(entry, pointers, sizes)
+        if not function.checked:
+            return call
+        kernels = [
+            kernel_call(node, [arrays[source] for source in node.inputs], arrays[node])
+            for node in function.checked
+        ]
+
+        def checked() -> None:
+            failed = call()
+            if failed:
+                kernels[failed - 1]()  # says what is wrong
+
+        return checked

@@ -1,0 +1,168 @@
+"""Compiling C once: a cache of shared libraries, private to the user, under a hash of all that matters."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+from dltrain.errors import GraphError, StorageError
+
+FLAGS = (
+    "-O3",
+    "-march=native",
+    "-shared",
+    "-fPIC",
+    "-fno-math-errno",  # sqrt and the like are one instruction
+    "-fno-trapping-math",
+    "-fwrapv",  # int64 overflows as NumPy's does
+)
+VECTOR_LIBRARY = "-lmvec"  # glibc's vector exp, log, ...
+TIMEOUT = 60  # seconds for one compilation
+
+PRELUDE = """\
+#include <stdint.h>
+#include <string.h>
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
+#define VECTOR __attribute__((simd("notinbranch"), const, nothrow, leaf))
+#else
+#define VECTOR
+#endif
+VECTOR double exp(double); VECTOR float expf(float);
+VECTOR double log(double); VECTOR float logf(float);
+VECTOR double sin(double); VECTOR float sinf(float);
+VECTOR double cos(double); VECTOR float cosf(float);
+VECTOR double pow(double, double); VECTOR float powf(float, float);
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
+VECTOR double tanh(double); VECTOR float tanhf(float);
+VECTOR double expm1(double); VECTOR float expm1f(float);
+VECTOR double log1p(double); VECTOR float log1pf(float);
+#else
+double tanh(double); float tanhf(float);
+double expm1(double); float expm1f(float);
+double log1p(double); float log1pf(float);
+#endif
+double sqrt(double); float sqrtf(float);
+double fabs(double); float fabsf(float);
+double floor(double); float floorf(float);
+"""
+
+
+def find_compiler() -> str | None:
+    """The path of a C compiler: `CC` if it is set, else cc, gcc or clang; None if there is none."""
+    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
+        if name and (path := shutil.which(name)):
+            return path
+    return None
+
+
+def load(source: str, compiler: str) -> ctypes.CDLL:
+    """The library of the C functions in `source`, compiled unless the cache has it.
+
+    Raises:
+        GraphError: the compiler refused.
+        StorageError: the cache cannot be written.
+    """
+    text = PRELUDE + source
+    name = hashlib.sha256(
+        "\0".join([text, _compiler_identity(compiler), *FLAGS, _processor()]).encode()
+    ).hexdigest()
+    folder = _cache_folder()
+    library, seal = folder / f"{name}.so", folder / f"{name}.sha256"
+    try:
+        if not _is_whole(library, seal):
+            _build(text, compiler, library, seal)
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise StorageError("the kernel cache cannot be used", where=str(folder), why=str(error)) from None
+
+
+def _is_whole(library: Path, seal: Path) -> bool:
+    """Whether the library is as it was written."""
+    try:
+        return hashlib.sha256(library.read_bytes()).hexdigest() == seal.read_text()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+
+
+def _build(text: str, compiler: str, library: Path, seal: Path) -> None:
+    """Compile beside the cache, then move into it: others see a whole file or none."""
+    with tempfile.TemporaryDirectory(prefix="build-", dir=library.parent) as work:
+        source, built, sealed = Path(work, "kernels.c"), Path(work, "kernels.so"), Path(work, "seal")
+        source.write_text(text)
+        command = [compiler, *FLAGS, str(source), "-o", str(built), "-lm"]
+        result = _run([*command, VECTOR_LIBRARY]) or _run(command)
+        if result:
+            raise GraphError(
+                "the C compiler refused dltrain's kernels",
+                where=compiler,
+                why=result,
+                fix="use --kernels numpy",
+            )
+        sealed.write_text(hashlib.sha256(built.read_bytes()).hexdigest())
+        os.replace(built, library)
+        os.replace(sealed, seal)
+
+
+def _run(command: list[str]) -> str:
+    """The first line of what went wrong; empty if nothing did."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    except subprocess.TimeoutExpired:
+        return f"it took more than {TIMEOUT} seconds"
+    if done.returncode == 0:
+        return ""
+    return next(iter(done.stderr.splitlines()), f"exit code {done.returncode}")
+
+
+def _cache_folder() -> Path:
+    """`dltrain/kernels` in the user's cache folder, for the user alone.
+
+    Raises:
+        StorageError: it cannot be made, or somebody else may write into it.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base, "dltrain", "kernels")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        raise StorageError(
+            "the kernel cache cannot be made",
+            where=str(folder),
+            why=error.strerror or str(error),
+            fix="set XDG_CACHE_HOME to a folder of yours, or use --kernels numpy",
+        ) from None
+    if hasattr(os, "geteuid") and (
+        found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    ):
+        raise StorageError(
+            "the kernel cache is not private to you",
+            where=str(folder),
+            why=f"its owner is {found.st_uid} and its mode {stat.filemode(found.st_mode)}",
+            fix="remove it, or set XDG_CACHE_HOME to a folder of yours",
+        )
+    return folder
+
+
+def _compiler_identity(compiler: str) -> str:
+    """Changes whenever the compiler is replaced; asking it for its version would cost more."""
+    found = os.stat(os.path.realpath(compiler))
+    return f"{os.path.realpath(compiler)} {found.st_size} {found.st_mtime_ns}"
+
+
+def _processor() -> str:
+    """What -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
+        return "\n".join(
+            line for line in lines if line.startswith(("flags", "Features", "model name", "CPU part"))
+        )
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
