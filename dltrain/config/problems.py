@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
@@ -138,8 +139,8 @@ def _hint(faults: list[_Fault], value: Any) -> str | None:
         return f"write {int(value)}"
     if "model_type" in types:
         return _how_to_write_section(faults)
-    if types & {"list_type", "tuple_type"} and not isinstance(value, Mapping):
-        return f"write [{value}]" if isinstance(value, int | float) else "put it in brackets: [...]"
+    if types & {"list_type", "tuple_type"} and isinstance(value, str | int | float):
+        return f"write [{value}]" if re.fullmatch(r"[\w.-]+", str(value)) else "put it in brackets: [...]"
     return None
 
 

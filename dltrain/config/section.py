@@ -39,8 +39,8 @@ class Section(BaseModel):
 
     Types are strict: an integer is taken for a float, nothing else is converted (True is no 1, "1" no 1, 3.0
     no 3); lists are taken for tuples and text for paths. nan and infinity are refused unless the field allows
-    them (`Field(allow_inf_nan=True)`); so are integers that int64 and floats that
-    float32 cannot hold. Every field has a description; errors and editors show it.
+    them (`Field(allow_inf_nan=True)`); so are integers that int64, and floats that
+    float32, cannot hold. Every field has a description; errors and editors show it.
 
     A validator that finds several keys in conflict raises ConfigError, with the key to point at as `where`.
 

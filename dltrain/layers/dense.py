@@ -69,7 +69,7 @@ class Activation(Layer, name="activation"):
 
     foreign_keys = {"activation": "function", "activation_fn": "function"}
 
-    function: ActivationFunction = Field(description="the function")
+    function: ActivationFunction = Field(description="the function, such as relu")
 
     @property
     def final_activation(self) -> ActivationFunction:

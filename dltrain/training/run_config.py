@@ -70,6 +70,9 @@ class Train(Section):
         "log_interval": "log_every",
         "log_every_n_steps": "log_every",
         "save_every": "checkpoint_every",
+        "learning_rate": "optimizer.learning_rate",
+        "lr": "optimizer.learning_rate",
+        "validation_size": "dataset.validation_size",
     }
 
     epochs: int | None = Field(None, gt=0, le=10**9, description="how often to go over the training split")
@@ -93,7 +96,7 @@ class Train(Section):
     def _check(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             given = "neither is given" if self.epochs is None else "both are given"
-            raise ConfigError("train takes either epochs or steps", why=given, fix="give one of them")
+            raise ConfigError("train takes either epochs or steps", why=given, fix="give one, leave the other out or null")
         if not re.fullmatch(r"[1-9][0-9]{0,9} (steps?|epochs?)", self.checkpoint_every):
             raise ConfigError(
                 "checkpoint_every must be 'N steps' or 'N epochs'",
@@ -123,6 +126,13 @@ class RunConfig(Section):
         "trainer": "train",
         "random_seed": "seed",
         "random_state": "seed",
+        "epochs": "train.epochs",
+        "steps": "train.steps",
+        "batch_size": "train.batch_size",
+        "early_stopping": "train.early_stopping",
+        "learning_rate": "optimizer.learning_rate",
+        "lr": "optimizer.learning_rate",
+        "schedule": "optimizer.schedule",
     }
 
     name: str | None = Field(

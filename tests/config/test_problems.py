@@ -153,7 +153,7 @@ def problems(text: str, *overrides: str) -> list[str]:
         ),
         (
             "{optimizer: adam, layers: flatten}",
-            "layers must be a list: x.yaml:1:27: it is 'flatten'; put it in brackets: [...]",
+            "layers must be a list: x.yaml:1:27: it is 'flatten'; write [flatten]",
         ),
         (
             "{optimizer: adam, layers: [dense]}",
