@@ -17,6 +17,7 @@ from dltrain.datasets.split import Split
 from dltrain.errors import ConfigError, DataError
 
 Target = Literal["label", "input"]
+MOST_CLASSES = 10**6  # a label beyond is a mistake, such as an identifier, and no model could be as wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ class Dataset(Component, kind="dataset"):
                 "training and test inputs differ",
                 where=test.inputs_source,
                 why=f"an example is {_describe(test.inputs)}, but {_describe(train.inputs)} in training",
+                fix="bring them to the same shape and type",
             )
         classes = None if train.labels is None else self.known_classes or int(train.labels.max()) + 1
         for part in (train, test):
@@ -97,7 +99,12 @@ class Dataset(Component, kind="dataset"):
                     "label out of range",
                     where=part.labels_source,
                     why=f"a label is {part.labels.max()}, but the classes are 0 to {classes - 1}",
+                    fix="correct the labels"
+                    if self.known_classes
+                    else "correct these or the training labels",
                 )
+        for part in (train, test):
+            self._check_scale(part)
         scale = self.input_scale(train.inputs.dtype)
         train_rows, validation_rows = validation_choice(len(train.inputs), self._size_of_validation(train))
         splits = {
@@ -115,14 +122,27 @@ class Dataset(Component, kind="dataset"):
             return self.scale
         return 1 / 255 if dtype == np.uint8 else 1.0
 
+    def _check_scale(self, part: Stored) -> None:
+        """Raises ConfigError when `scale` makes an input infinite."""
+        if self.scale is None or self.scale <= 1 or part.inputs.dtype == np.uint8:
+            return
+        largest = max(abs(float(part.inputs.min())), abs(float(part.inputs.max())))
+        if largest * self.scale > np.finfo(np.float32).max:
+            raise ConfigError(
+                "scale is too large for the inputs",
+                where="dataset.scale",
+                why=f"it is {self.scale:g}, and an input in {part.inputs_source} is {largest:g}",
+                fix="lower it",
+            )
+
     def _size_of_validation(self, train: Stored) -> int:
         examples = len(train.inputs)
         size = examples // 10 if self.validation_size is None else self.validation_size
         if size >= examples:
             raise ConfigError(
                 "validation_size must leave examples to train on",
-                where=f"dataset.validation_size = {size}",
-                why=f"{train.inputs_source} holds {examples}",
+                where="dataset.validation_size",
+                why=f"it is {size}, and {train.inputs_source} holds {examples} examples",
                 fix=f"give at most {examples - 1}",
             )
         return size
@@ -139,6 +159,7 @@ def _checked(part: Stored) -> Stored:
             "inputs and labels differ in number",
             where=part.labels_source,
             why=f"{len(labels)} labels for {len(inputs)} inputs in {part.inputs_source}",
+            fix="give files that belong together",
         )
     return replace(part, inputs=inputs, labels=labels)
 
@@ -149,6 +170,7 @@ def _checked_inputs(inputs: NDArray[Any], source: str) -> NDArray[Any]:
             "inputs must have a dimension for the examples and others for their values",
             where=source,
             why=f"it holds {_describe(inputs, whole=True)}",
+            fix="reshape them, or name the file of the inputs",
         )
     if inputs.dtype == np.uint8:
         return inputs
@@ -163,7 +185,12 @@ def _checked_inputs(inputs: NDArray[Any], source: str) -> NDArray[Any]:
         inputs = inputs.astype(np.float32, copy=False)
     if not np.isfinite(inputs).all():
         example = int(np.argmin(np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1)))
-        raise DataError("input that is not finite in float32", where=source, why=f"in example {example}")
+        raise DataError(
+            "input that is not finite in float32",
+            where=source,
+            why=f"in example {example}",
+            fix="correct or remove the example",
+        )
     return inputs
 
 
@@ -173,12 +200,16 @@ def _checked_labels(labels: NDArray[Any], source: str) -> NDArray[np.int64]:
             "labels must be one integer an example",
             where=source,
             why=f"it holds {_describe(labels, whole=True)}",
+            fix="give the number of each example's class, from 0",
         )
     lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= 2**63:
+    if lowest < 0 or highest >= MOST_CLASSES:
         wrong = lowest if lowest < 0 else highest
         raise DataError(
-            "label out of range", where=source, why=f"a label is {wrong}", fix="number the classes from 0"
+            "label out of range",
+            where=source,
+            why=f"a label is {wrong}",
+            fix=f"number the classes from 0; at most {MOST_CLASSES}",
         )
     return labels.astype(np.int64)
 

@@ -20,7 +20,14 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from dltrain.datasets.dataset import Dataset, Stored
-from dltrain.datasets.reading import MAXIMUM_DEFLATE_RATIO, Damage, ReadableInto, fill, open_content
+from dltrain.datasets.reading import (
+    MAXIMUM_DEFLATE_RATIO,
+    Damage,
+    ReadableInto,
+    fill,
+    open_content,
+    require_file,
+)
 from dltrain.errors import ConfigError, DataError, StorageError
 
 ELEMENT_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -72,8 +79,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         StorageError: the file cannot be read.
     """
     place = os.fspath(path)
-    if not os.path.isfile(path):
-        raise DataError("not a file" if os.path.exists(path) else "no such file", where=place)
+    require_file(path)
     try:
         with open(path, "rb") as file:
             stream, compressed = open_content(file)

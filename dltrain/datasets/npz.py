@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from dltrain.datasets.dataset import Dataset, Stored
-from dltrain.datasets.reading import MAXIMUM_DEFLATE_RATIO, Damage, fill
+from dltrain.datasets.reading import MAXIMUM_DEFLATE_RATIO, Damage, fill, require_file
 from dltrain.errors import DataError, StorageError
 
 # What zipfile, zlib and NumPy raise about content that they cannot take. RuntimeError is for encrypted
@@ -58,8 +58,7 @@ def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
         StorageError: the file cannot be read.
     """
     place = os.fspath(path)
-    if not os.path.isfile(path):
-        raise DataError("not a file" if os.path.exists(path) else "no such file", where=place)
+    require_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if f"{name}.npy" not in archive.namelist():

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import gzip
+import os
 from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dltrain.errors import DataError
+
 MAXIMUM_DEFLATE_RATIO = 1032  # bytes that one compressed byte can become (zlib, "Technical Details")
 CHUNK = 2**20
+
+
+def require_file(path: str | os.PathLike[str]) -> None:
+    """Raises DataError unless there is a file at `path`."""
+    if not os.path.isfile(path):
+        raise DataError(
+            "not a file" if os.path.exists(path) else "no such file",
+            where=os.fspath(path),
+            fix="correct the path" + ("" if os.path.isabs(path) else ", which begins at the current folder"),
+        )
 
 
 class Damage(Exception):

@@ -10,6 +10,7 @@ from numpy.lib import format as npy_format
 
 from dltrain.autodiff.spec import Array
 from dltrain.datasets import read_idx
+from dltrain.datasets.reading import require_file
 from dltrain.datasets.npz import UNREADABLE
 from dltrain.errors import DataError, UsageError
 from dltrain.training.atomic_files import storage_errors
@@ -38,8 +39,7 @@ def read_inputs(path: Path, input_shape: tuple[int, ...]) -> Array:
         DataError: the file is missing or damaged, or its examples are not what the model takes.
         StorageError: the file cannot be read.
     """
-    if not path.is_file():
-        raise DataError("not a file" if path.exists() else "no such file", where=str(path))
+    require_file(path)
     with storage_errors(path, "cannot read the file"):
         array = {".npy": _read_npy, ".png": _read_png}.get(path.suffix, read_idx)(path)
     if array.shape == input_shape:

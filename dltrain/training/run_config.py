@@ -96,7 +96,9 @@ class Train(Section):
     def _check(self) -> Self:
         if (self.epochs is None) == (self.steps is None):
             given = "neither is given" if self.epochs is None else "both are given"
-            raise ConfigError("train takes either epochs or steps", why=given, fix="give one, leave the other out or null")
+            raise ConfigError(
+                "train takes either epochs or steps", why=given, fix="give one, and null for the other"
+            )
         if not re.fullmatch(r"[1-9][0-9]{0,9} (steps?|epochs?)", self.checkpoint_every):
             raise ConfigError(
                 "checkpoint_every must be 'N steps' or 'N epochs'",
