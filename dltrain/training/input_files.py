@@ -10,8 +10,8 @@ from numpy.lib import format as npy_format
 
 from dltrain.autodiff.spec import Array
 from dltrain.datasets import read_idx
-from dltrain.datasets.reading import require_file
 from dltrain.datasets.npz import UNREADABLE
+from dltrain.datasets.reading import require_file
 from dltrain.errors import DataError, UsageError
 from dltrain.training.atomic_files import storage_errors
 
@@ -59,7 +59,8 @@ def read_inputs(path: Path, input_shape: tuple[int, ...]) -> Array:
     with np.errstate(over="ignore"):
         array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
-        raise DataError("inputs must be finite in float32", where=str(path), why="some are nan or inf")
+        why = "some are nan, inf or too large"
+        raise DataError("inputs must be finite in float32", where=str(path), why=why, fix="correct them")
     return array
 
 
@@ -70,8 +71,12 @@ def _read_npy(path: Path) -> Array:
             mapped = npy_format.open_memmap(path, mode="r")
     except (*UNREADABLE, OverflowError, MemoryError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        fix = "save it with numpy.save"
+        fix = "save an array of numbers with numpy.save"
         raise DataError("damaged .npy file", where=str(path), why=why, fix=fix) from error
+    more = path.stat().st_size - mapped.offset - mapped.nbytes
+    if more:
+        why, fix = f"{more} bytes follow the array", "save one array a file"
+        raise DataError("damaged .npy file", where=str(path), why=why, fix=fix)
     return np.array(mapped)
 
 
@@ -79,10 +84,12 @@ def _read_png(path: Path) -> Array:
     from PIL import Image
 
     try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            picture.verify()  # the checksums, which reading the pixels passes over
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=["PNG"]) as picture:
             if picture.width * picture.height > LARGEST_PICTURE:
                 why = f"it is {picture.height} x {picture.width} pixels"
-                raise DataError("picture too large", where=str(path), why=why)
+                raise DataError("picture too large", where=str(path), why=why, fix="crop or scale it first")
             if picture.mode not in ("1", "L", "P", "RGB", "RGBA", "LA"):
                 why = f"its pixels are {picture.mode}"
                 raise DataError(
@@ -95,7 +102,8 @@ def _read_png(path: Path) -> Array:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise DataError("damaged PNG file", where=str(path), why=str(error)) from error
+        fix = "save the picture as PNG again"
+        raise DataError("damaged PNG file", where=str(path), why=str(error), fix=fix) from error
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dltrain.autodiff.spec import Array
-from dltrain.errors import UsageError
+from dltrain.errors import DataError, UsageError
 from dltrain.training.atomic_files import write_atomically
 from dltrain.training.evaluation import batches_of
 from dltrain.training.trained_run import TrainedRun
@@ -25,12 +25,25 @@ def predict(run: TrainedRun, inputs: Array) -> Array:
     Arguments:
         inputs: [examples, *input_shape], uint8 or float32. They are scaled as the run's data set scales
             values of their dtype: for MNIST, uint8 becomes 0 .. 1, and float32 stays as it is.
+
+    Raises DataError when inputs are so large that what the model gives is not finite.
     """
     network = run.network
     scale = np.float32(run.config.dataset.input_scale(inputs.dtype))
     function = run.session.make_callable(network.evaluation.output, [network.inputs])
     batches = batches_of(np.arange(len(inputs)), run.config.train.evaluation_batch_size)
-    return np.concatenate([function(inputs[index] * scale) for index in batches])
+    with np.errstate(over="ignore"):
+        outputs = np.concatenate([function(inputs[index] * scale) for index in batches])
+    finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+    if not finite.all():
+        example = int(np.argmin(finite))
+        raise DataError(
+            "the model's output is not finite",
+            where=f"example {example} of the inputs",
+            why=f"its values reach {np.abs(inputs[example]).max():.3g}",
+            fix="scale the inputs as those that the model was trained on",
+        )
+    return outputs
 
 
 def writer_for(run: TrainedRun, path: Path) -> Callable[[Array], None]:
