@@ -109,6 +109,14 @@ def rebuild(outputs: Sequence[Node], transform: Callable[[Node], Node]) -> list[
     return [new[node] for node in outputs]
 
 
+class KernelError(Exception):
+    """What went wrong in the kernel of one node among several."""
+
+    def __init__(self, node: Node, error: GraphError) -> None:
+        self.node, self.error = node, error
+        super().__init__(str(error))
+
+
 def explained(error: Exception, node: Node) -> GraphError:
     """The error of a kernel with the op, its inputs and the place that made the node."""
     inputs = ", ".join(f"{source.origin.name} {source.spec}" for source in node.inputs)

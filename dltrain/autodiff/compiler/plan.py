@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dltrain.autodiff.compiler.ir import Node, explained
+from dltrain.autodiff.compiler.ir import KernelError, Node, explained
 from dltrain.autodiff.compiler.tiles import Call
 from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.spec import Array
@@ -57,6 +57,8 @@ class Plan:
                     call()
         except DivergedError:
             raise
+        except KernelError as failure:
+            raise explained(failure.error, failure.node) from None
         except Exception as error:
             raise self._explained(error, call) from error
         return results

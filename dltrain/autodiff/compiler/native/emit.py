@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from dltrain.autodiff.compiler.emit import Instruction, numpy_calls
-from dltrain.autodiff.compiler.ir import Node
+from dltrain.autodiff.compiler.ir import KernelError, Node
 from dltrain.autodiff.compiler.native.elementwise import has_expressions, write_copy, write_group
 from dltrain.autodiff.compiler.native.function import CFunction
 from dltrain.autodiff.compiler.native.library import load
@@ -16,6 +16,7 @@ from dltrain.autodiff.compiler.native.reductions import writer_for
 from dltrain.autodiff.compiler.plan import NodesCall
 from dltrain.autodiff.compiler.tiles import Call, Scratch, kernel_call
 from dltrain.autodiff.spec import Array
+from dltrain.errors import GraphError
 
 Phase = Sequence[Instruction]
 
@@ -86,14 +87,13 @@ class _Segment:
         call = partial(entry, pointers, sizes)
         if not function.checked:
             return call
-        kernels = [
-            kernel_call(node, [arrays[source] for source in node.inputs], arrays[node])
-            for node in function.checked
-        ]
 
         def checked() -> None:
-            failed = call()
-            if failed:
-                kernels[failed - 1]()  # says what is wrong
+            if failed := call():
+                node = function.checked[failed - 1]
+                try:
+                    kernel_call(node, [arrays[source] for source in node.inputs], arrays[node])()
+                except GraphError as error:  # NumPy's kernel says what is wrong
+                    raise KernelError(node, error) from None
 
         return checked

@@ -10,6 +10,7 @@ import numpy as np
 
 from dltrain.autodiff.compiler.ir import Node
 from dltrain.autodiff.compiler.native.function import C_TYPES, CFunction
+from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.ops.gather import OneHot
 from dltrain.autodiff.ops.reduce import Max, Mean, Sum
 from dltrain.autodiff.ops.softmax import LogSoftmax, Softmax, SoftmaxCrossEntropy
@@ -23,6 +24,8 @@ Writer = Callable[[CFunction, Node, Mapping[Node, Array]], None]
 
 def writer_for(node: Node, arrays: Mapping[Node, Array]) -> Writer | None:
     """What writes the node's kernel in C; None where only NumPy computes it."""
+    if isinstance(node.op, Elementwise):
+        return None
     contiguous = all(arrays[n].flags.c_contiguous for n in (*node.inputs, node))
     if not contiguous or arrays[node].size == 0:
         return None
