@@ -15,7 +15,6 @@ import click
 from dltrain.cli.config_file import load_config, located
 from dltrain.cli.progress import STYLES, Progress, shown
 from dltrain.config import Document, apply_overrides, parse
-from dltrain.config.text import shown as shown_value
 from dltrain.errors import RunError, StoppedError
 from dltrain.training.evaluation import Figures
 from dltrain.training.records import Finished
@@ -95,6 +94,8 @@ def fit(
         changes = overrides if config is None else (config, *overrides)
         opened = _resumed(resume, changes, fast, required)
     elif config is not None:
+        if "=" in config and not Path(config).exists():
+            raise click.UsageError(f"CONFIG is missing before {config}: give a YAML file, or --resume RUN")
         if name is not None:
             overrides = (*overrides, f"name={json.dumps(name)}")
         opened = _started(Path(config), overrides, run_dir, fast, required)
@@ -147,7 +148,7 @@ def _resumed(
             raise RunError(
                 f"{key} may not change when a run is resumed",
                 where=document.position(tuple(key.split("."))),
-                why=f"it is {shown_value(old)} in the run, {shown_value(new)} now",
+                why=f"it is {json.dumps(old)} in the run, {json.dumps(new)} now",
                 fix=f"start a new run; what may change is {', '.join(CHANGEABLE)}",
             )
         prepared = _prepared(document, config, fast, required)

@@ -26,7 +26,11 @@ _ADVICE = {
     errno.EACCES: "check the permissions of the file and its folder",
     errno.EPERM: "check the permissions of the file and its folder",
     errno.EROFS: "choose a folder that can be written",
-    errno.ENOENT: "check that the folder still exists",
+    errno.ENOENT: "check that the folder exists",
+    errno.ENOTDIR: "choose a path that does not lead through a file",
+    errno.EEXIST: "move away what has this name",
+    errno.EISDIR: "choose the name of a file",
+    errno.ENAMETOOLONG: "choose a shorter name",
 }
 
 

@@ -142,13 +142,15 @@ class CheckpointStore:
         if which in ("last", "best"):
             step = self._pointed(str(which))
             if step is None:
-                raise RunError(f"run has no {which} checkpoint", where=str(self.folder))
+                fix = "name another checkpoint, or resume the run"
+                raise RunError(f"run has no {which} checkpoint", where=str(self.folder), fix=fix)
             path = self._path(step)
         else:
-            path = self.folder / which if (self.folder / which).is_dir() else Path(which)
+            path = self.folder / which if _NAME.fullmatch(str(which)) else Path(which)
         match = _NAME.fullmatch(path.name)
         if match is None:
-            raise RunError("not a checkpoint", where=str(path), fix="name a folder such as step-00000469")
+            fix = "write best, last, or a folder such as step-00000469"
+            raise RunError("not a checkpoint", where=str(path), fix=fix)
         return _read(path, int(match[1]))
 
     def load_newest(self, on_damaged: Callable[[Path, RunError], None]) -> Checkpoint:
@@ -159,6 +161,8 @@ class CheckpointStore:
 
         Raises NewerFormatError at once for a checkpoint that only a later dltrain can read.
         """
+        if not self.folder.is_dir():
+            raise RunError("no folder of checkpoints", where=str(self.folder), fix="start a new run")
         with storage_errors(self.folder, "cannot tidy up"):
             self._tidy()
         for step in sorted(self._steps(), reverse=True):
@@ -191,7 +195,8 @@ class CheckpointStore:
                 return None
         match = _NAME.match(line.decode(errors="replace"))
         if match is None or line != _pointer_line(match[0]):
-            raise RunError("damaged pointer", where=str(path), why=f"it says {line!r}")
+            fix = "name a checkpoint beside it, or resume the run"
+            raise RunError("damaged pointer", where=str(path), why=f"it says {line!r}", fix=fix)
         return int(match[1])
 
     def _point(self, pointer: str, step: int | None) -> None:

@@ -55,10 +55,13 @@ class MetricsFiles:
         with storage_errors(folder, "cannot read"):
             for name in (_LINES, _TABLE):
                 if not (folder / name).is_file():
-                    raise RunError("file is missing", where=str(folder / name), fix="put it back")
+                    raise RunError(
+                        "file is missing", where=str(folder / name), fix="put it back, or start a new run"
+                    )
             header = read_plain_file(folder / _TABLE).partition(b"\n")[0].decode(errors="replace").split(",")
         if tuple(header[: len(_FIRST_COLUMNS)]) != _FIRST_COLUMNS:
-            raise RunError("damaged file", where=str(folder / _TABLE), why="its first line is not its header")
+            why, fix = "its first line is not its header", "put the original file back, or start a new run"
+            raise RunError("damaged file", where=str(folder / _TABLE), why=why, fix=fix)
         return cls(folder, header, new=False)
 
     def append(self, step: int, epoch: int, split: str, values: Mapping[str, float]) -> None:

@@ -124,8 +124,9 @@ def build_network(config: RunConfig, input_shape: tuple[int, ...], classes: int 
     """
     graph = Graph(seed=config.seed)
     with graph:
-        inputs = placeholder("float32", ("batch", *input_shape), name="input")
-        targets = inputs if classes is None else placeholder("int64", ("batch",), name="target")
+        with source("dataset"):
+            inputs = placeholder("float32", ("batch", *input_shape), name="input")
+            targets = inputs if classes is None else placeholder("int64", ("batch",), name="target")
         model = config.model.build(inputs.spec, classes, config.seed)
         with name_scope("evaluation"):
             evaluation = _evaluation(config, model, inputs, targets)

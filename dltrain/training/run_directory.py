@@ -135,7 +135,8 @@ class RunDirectory:
                 fix="type more of the name",
             )
         if reference and os.path.isdir(path):
-            raise RunError("not a run directory", where=str(path), why="it holds no run.json")
+            fix = "give the directory of one run"
+            raise RunError("not a run directory", where=str(path), why="it holds no run.json", fix=fix)
         near = get_close_matches(reference, names, n=3, cutoff=0.5)
         raise RunError(
             f"no run named {reference!r}",
@@ -220,13 +221,20 @@ class RunDirectory:
                 record = json.loads(read_plain_file(self.record_file, at_most=_LARGEST_RECORD))
             except FileNotFoundError as error:
                 raise RunError(
-                    "not a run directory", where=str(self.path), why="it holds no run.json"
+                    "not a run directory",
+                    where=str(self.path),
+                    why="it holds no run.json",
+                    fix="give the directory of one run",
                 ) from error
             except (ValueError, RecursionError) as error:
-                raise RunError("damaged file", where=str(self.record_file), why=str(error)) from error
+                raise self._damaged_record(str(error)) from error
         if not isinstance(record, dict) or not isinstance(record.get("resumed"), list):
-            raise RunError("damaged file", where=str(self.record_file), why="it is no record of a run")
+            raise self._damaged_record("it is no record of a run")
         return record
+
+    def _damaged_record(self, why: str) -> RunError:
+        fix = "put the original file back, or start a new run"
+        return RunError("damaged file", where=str(self.record_file), why=why, fix=fix)
 
     def _write_record(self, record: Mapping[str, Any]) -> None:
         write_atomically(self.record_file, json.dumps(record, indent=1, allow_nan=False).encode() + b"\n")

@@ -8,7 +8,7 @@ from typing import Any
 from dltrain.autodiff import Session
 from dltrain.config import Document, load_document, parse
 from dltrain.datasets import Data
-from dltrain.errors import ConfigError, RunError
+from dltrain.errors import ConfigError, GraphError, RunError
 from dltrain.training.checkpoints import CheckpointStore
 from dltrain.training.network import Network, build_network
 from dltrain.training.run_config import RunConfig
@@ -54,9 +54,17 @@ def load_trained(directory: RunDirectory, checkpoint: str = "best") -> TrainedRu
     config = parse_config(document)
     loaded = CheckpointStore(directory.checkpoints).load(checkpoint)
     described = loaded.trainer_state["data"]
-    network = build_network(config, tuple(described["input_shape"]), described["classes"])
-    session = Session(network.graph)
-    network.load(session, loaded.arrays)
+    try:
+        network = build_network(config, tuple(described["input_shape"]), described["classes"])
+        session = Session(network.graph)
+        network.load(session, loaded.arrays)
+    except (ConfigError, GraphError, RunError) as error:
+        raise RunError(
+            "checkpoint and config do not fit",
+            where=str(loaded.path),
+            why=f"{error.where}: {error.why}",
+            fix="use a checkpoint of this run, or restore its config.yaml",
+        ) from error
     return TrainedRun(config, network, session, loaded.step, described)
 
 
@@ -99,4 +107,6 @@ def check_same_data(trained_on: dict[str, Any], data: Data) -> None:
 
 
 def _damaged(error: ConfigError) -> RunError:
-    return RunError("damaged config of a run", why=error.lines[0], fix="put the original file back")
+    first = error.problems[0]
+    why = ": ".join(part for part in (first.what, first.why) if part)
+    return RunError("damaged config of a run", where=first.where, why=why, fix="put the original file back")
