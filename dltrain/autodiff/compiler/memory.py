@@ -136,14 +136,9 @@ class _Allocation:
             if joint is not None:
                 return joint
         elif node in self.packed_into:
-            vector = self.packed_into[node]
+            vector, start = self.packed_into[node]
             if vector not in self.arrays:
                 self._take(vector)
-            start = 0
-            for source in vector.inputs:
-                if source is node:
-                    break
-                start += prod(source.spec.sizes)
             return self.arrays[vector][start : start + prod(node.spec.sizes)].reshape(node.spec.sizes)
         elif self.share and (heir_of := self._reusable_input(node, number, step, position)) is not None:
             self.block_of[node] = self.block_of.pop(heir_of)
@@ -185,19 +180,21 @@ class _Allocation:
     def _root(self, node: Node) -> Node:
         """The node whose memory this one uses."""
         root = viewed(node)
-        return self.packed_into.get(root, root)
+        return self.packed_into[root][0] if root in self.packed_into else root
 
-    def _find_packed(self) -> dict[Node, Node]:
-        """For results that are packed into one vector: the vector."""
-        vectors: dict[Node, Node] = {}
+    def _find_packed(self) -> dict[Node, tuple[Node, int]]:
+        """For results that are packed into one vector: the vector, and where in it they start."""
+        places: dict[Node, tuple[Node, int]] = {}
         for step in self.steps:
             vector = step[0]
             if isinstance(vector.op, Pack):
+                start = 0
                 for source in vector.inputs:
                     computed = not source.is_leaf and not isinstance(source.op, View | Pack)
-                    if computed and source not in vectors and source not in self.targets:
-                        vectors[source] = vector
-        return vectors
+                    if computed and source not in places and source not in self.targets:
+                        places[source] = vector, start
+                    start += prod(source.spec.sizes)
+        return places
 
     def _find_last_uses(self) -> dict[Node, int]:
         """The last step that reads each node's memory; a node only read in its own group has none."""

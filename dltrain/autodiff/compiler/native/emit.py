@@ -32,9 +32,12 @@ def native_calls(
     """
     parts = [_parts(phase, arrays) for phase in phases]
     segments = [part for phase in parts for part in phase if isinstance(part, _Segment)]
-    text = "\n".join(segment.function.text(f"segment{k}") for k, segment in enumerate(segments))
+    names: dict[str, str] = {}  # by the function's body: layers of one kind share it
+    for segment in segments:
+        names.setdefault(segment.function.body, f"segment{len(names)}")
+    text = "\n".join(f"int64_t {name}(char **p, const int64_t *n) {body}" for body, name in names.items())
     library = load(text, compiler) if segments else None
-    entries = {segment: getattr(library, f"segment{k}") for k, segment in enumerate(segments)}
+    entries = {segment: getattr(library, names[segment.function.body]) for segment in segments}
     calls: list[list[NodesCall]] = []
     for phase in parts:
         calls.append([])

@@ -41,9 +41,10 @@ class CFunction:
         self._depth = 1
         self._names = 0
 
-    def text(self, name: str) -> str:
-        """The whole function in C."""
-        return "\n".join([f"int64_t {name}(char **p, const int64_t *n) {{", *self._lines, "  return 0;", "}"])
+    @property
+    def body(self) -> str:
+        """The function in C, from its opening brace on."""
+        return "\n".join(["{", *self._lines, "  return 0;", "}"])
 
     def line(self, text: str) -> None:
         self._lines.append("  " * self._depth + text)
