@@ -80,8 +80,10 @@ def _index(holder: Any, key: str, path: KeyPath, place: str) -> str | int:
         return key
     dotted = ".".join(str(step) for step in path)
     if not isinstance(holder, list):
-        raise ConfigError(f"{quoted(dotted)} has no keys", where=place, why=f"it is {shown(holder)}")
+        fix = f"write {dotted}=... to give it a value"
+        raise ConfigError(f"{quoted(dotted)} has no keys", where=place, why=f"it is {shown(holder)}", fix=fix)
     if key.isascii() and key.isdigit() and len(key) < 10 and int(key) < len(holder):
         return int(key)
     why = f"the list has {counted(len(holder), 'item')}, counted from 0"
-    raise ConfigError(f"no item {quoted(key)} in {quoted(dotted)}", where=place, why=why)
+    fix = f"write {dotted}=[...] for another list"
+    raise ConfigError(f"no item {quoted(key)} in {quoted(dotted)}", where=place, why=why, fix=fix)

@@ -147,7 +147,8 @@ class _Reader:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if len(path) >= DEEPEST:
-            raise ConfigError(f"nested deeper than {DEEPEST} levels", where=self._at(event.start_mark))
+            where = self._at(event.start_mark)
+            raise ConfigError(f"nested deeper than {DEEPEST} levels", where=where, fix="take levels away")
         if isinstance(event, yaml.SequenceStartEvent):
             return self._list(path)
         return self._mapping(path)
@@ -209,7 +210,10 @@ class _Reader:
             return plain_scalar(text)
         except ValueError as error:
             raise ConfigError(
-                f"number {quoted(text)} cannot be read", where=self._at(event.start_mark), why=str(error)
+                f"number {quoted(text)} cannot be read",
+                where=self._at(event.start_mark),
+                why=str(error),
+                fix="write one that a float can hold",
             ) from None
 
     def _refuse_features(self, event: Any) -> None:
