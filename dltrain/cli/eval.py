@@ -6,6 +6,8 @@ import json
 
 import click
 
+from dltrain.autodiff.session import Kernels
+from dltrain.cli.computing import computing_options
 from dltrain.cli.progress import shown
 from dltrain.errors import UsageError
 from dltrain.training.evaluation import Evaluator, plain_figures
@@ -30,12 +32,13 @@ from dltrain.training.trained_run import check_same_data, load_trained
     help="Which checkpoint: the best on validation, the last, or the folder of one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: split, step, and each figure.")
-def evaluate(run: str, split: str, checkpoint: str, as_json: bool) -> None:
+@computing_options
+def evaluate(run: str, split: str, checkpoint: str, as_json: bool, kernels: Kernels) -> None:
     """Evaluate RUN on a split of its data set.
 
     RUN is a path, the beginning of a run's name below runs/, or latest. The loss is the cost without penalty.
     """
-    trained = load_trained(RunDirectory.open(run), checkpoint)
+    trained = load_trained(RunDirectory.open(run), checkpoint, kernels)
     data = trained.config.dataset.load()
     check_same_data(trained.described_data, data)
     if split not in data.splits:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from dltrain.autodiff.session import Kernels
+from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import load_config, located
 from dltrain.cli.progress import STYLES, Progress, shown
 from dltrain.config import Document, apply_overrides, parse
@@ -64,6 +66,7 @@ FAST_EVALUATION_BATCHES = 2
 @click.option(
     "--fast", is_flag=True, help=f"Only {FAST_STEPS} steps, and a few batches of each evaluation; for CI."
 )
+@computing_options
 def fit(
     config: str | None,
     overrides: tuple[str, ...],
@@ -74,6 +77,7 @@ def fit(
     progress: str,
     requirements: tuple[str, ...],
     fast: bool,
+    kernels: Kernels,
 ) -> None:
     """Train the model that CONFIG, a YAML file, describes.
 
@@ -92,13 +96,13 @@ def fit(
         if config is not None and "=" not in config:
             raise click.UsageError("a resumed run takes CONFIG from its own directory: leave it out")
         changes = overrides if config is None else (config, *overrides)
-        opened = _resumed(resume, changes, fast, required)
+        opened = _resumed(resume, changes, fast, required, kernels)
     elif config is not None:
         if "=" in config and not Path(config).exists():
             raise click.UsageError(f"CONFIG is missing before {config}: give a YAML file, or --resume RUN")
         if name is not None:
             overrides = (*overrides, f"name={json.dumps(name)}")
-        opened = _started(Path(config), overrides, run_dir, fast, required)
+        opened = _started(Path(config), overrides, run_dir, fast, required, kernels)
     else:
         raise click.UsageError("missing CONFIG: give a YAML file, or --resume RUN")
     with opened as (document, run), located(document):
@@ -114,7 +118,12 @@ def fit(
 
 @contextmanager
 def _started(
-    path: Path, overrides: Sequence[str], run_dir: Path | None, fast: bool, required: Sequence[Requirement]
+    path: Path,
+    overrides: Sequence[str],
+    run_dir: Path | None,
+    fast: bool,
+    required: Sequence[Requirement],
+    kernels: Kernels,
 ) -> Iterator[tuple[Document, TrainingRun]]:
     """A new run and its config; nothing is written before all of it is checked."""
     document, config = load_config(path, overrides)
@@ -123,7 +132,12 @@ def _started(
     with (
         RunDirectory.create(run_dir, name=name) as directory,
         TrainingRun.start(
-            prepared, directory, document=document, command=_command(), overrides=overrides
+            prepared,
+            directory,
+            kernels=kernels,
+            document=document,
+            command=_command(),
+            overrides=overrides,
         ) as run,
     ):
         yield document, run
@@ -131,7 +145,7 @@ def _started(
 
 @contextmanager
 def _resumed(
-    reference: str, changes: Sequence[str], fast: bool, required: Sequence[Requirement]
+    reference: str, changes: Sequence[str], fast: bool, required: Sequence[Requirement], kernels: Kernels
 ) -> Iterator[tuple[Document, TrainingRun]]:
     """A run that goes on, and its config with changes.
 
@@ -152,7 +166,7 @@ def _resumed(
                 fix=f"start a new run; what may change is {', '.join(CHANGEABLE)}",
             )
         prepared = _prepared(document, config, fast, required)
-        with TrainingRun.resume(prepared, directory, command=_command(), warn=_warn) as run:
+        with TrainingRun.resume(prepared, directory, kernels=kernels, command=_command(), warn=_warn) as run:
             yield document, run
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from dltrain.autodiff.session import Kernels
+from dltrain.cli.computing import computing_options
 from dltrain.training.input_files import check_input_name, read_inputs
 from dltrain.training.prediction import predict as apply_model
 from dltrain.training.prediction import writer_for
@@ -38,7 +40,8 @@ from dltrain.training.trained_run import load_trained
     show_default=True,
     help="Which checkpoint: the best on validation, the last, or the folder of one.",
 )
-def predict(run: str, source: Path, target: Path, checkpoint: str) -> None:
+@computing_options
+def predict(run: str, source: Path, target: Path, checkpoint: str, kernels: Kernels) -> None:
     """Apply RUN's model to inputs from a file.
 
     RUN is a path, the beginning of a run's name below runs/, or latest. A PNG file becomes grey, and is not
@@ -47,7 +50,7 @@ def predict(run: str, source: Path, target: Path, checkpoint: str) -> None:
     floating numbers in .npy must be scaled already.
     """
     check_input_name(source)
-    trained = load_trained(RunDirectory.open(run), checkpoint)
+    trained = load_trained(RunDirectory.open(run), checkpoint, kernels)
     write = writer_for(trained, target)
     inputs = read_inputs(source, trained.input_shape)
     write(apply_model(trained, inputs))

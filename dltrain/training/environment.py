@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_info
 
 import dltrain
 
 
-def describe_environment() -> dict[str, Any]:
-    """Plain data for `run.json`: `versions`, `blas`, `threads`, `platform`, `git_commit`. Never fails."""
+def describe_environment(kernels: str) -> dict[str, Any]:
+    """Plain data for `run.json`: `versions`, `blas`, `threads`, `kernels`, `platform`, `git_commit`.
+
+    Never fails.
+
+    Arguments:
+        kernels: "native" or "numpy", what the session uses.
+    """
     return {
         "versions": {
             "python": platform.python_version(),
@@ -23,6 +29,7 @@ def describe_environment() -> dict[str, Any]:
         },
         "blas": blas(),
         "threads": threads(),
+        "kernels": kernels,
         "platform": platform.platform(),
         "git_commit": git_commit(Path.cwd()),
     }
@@ -36,15 +43,8 @@ def blas() -> dict[str, str]:
 
 
 def threads() -> int:
-    """How many threads BLAS uses: what the environment says, else the number of usable cores."""
-    own = "MKL_NUM_THREADS" if "mkl" in blas()["name"] else "OPENBLAS_NUM_THREADS"
-    for variable in (own, "OMP_NUM_THREADS"):
-        value = os.environ.get(variable, "")
-        if value.isdecimal() and int(value) > 0:
-            return int(value)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many threads BLAS uses; 1 where it does not tell."""
+    return max((library["num_threads"] for library in threadpool_info()), default=1)
 
 
 def git_commit(folder: Path) -> str | None:

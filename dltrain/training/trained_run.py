@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dltrain.autodiff import Session
+from dltrain.autodiff.session import Kernels
 from dltrain.config import Document, load_document, parse
 from dltrain.datasets import Data
 from dltrain.errors import ConfigError, GraphError, RunError
@@ -42,11 +43,12 @@ class TrainedRun:
         return classes
 
 
-def load_trained(directory: RunDirectory, checkpoint: str = "best") -> TrainedRun:
+def load_trained(directory: RunDirectory, checkpoint: str = "best", kernels: Kernels = "auto") -> TrainedRun:
     """The run's model with the values of one of its checkpoints.
 
     Arguments:
         checkpoint: see `CheckpointStore.load`.
+        kernels: see `Session`.
 
     Raises RunError when config or checkpoint is missing or damaged, or they don't fit each other.
     """
@@ -56,7 +58,7 @@ def load_trained(directory: RunDirectory, checkpoint: str = "best") -> TrainedRu
     described = loaded.trainer_state["data"]
     try:
         network = build_network(config, tuple(described["input_shape"]), described["classes"])
-        session = Session(network.graph)
+        session = Session(network.graph, kernels=kernels)
         network.load(session, loaded.arrays)
     except (ConfigError, GraphError, RunError) as error:
         raise RunError(

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from dltrain.autodiff import Session
+from dltrain.autodiff.session import Kernels
 from dltrain.config import Document, dump, to_yaml
 from dltrain.datasets import Data
 from dltrain.errors import DivergedError, DltrainError, RequirementError, StoppedError
@@ -78,6 +79,7 @@ class TrainingRun:
         prepared: Prepared,
         directory: RunDirectory,
         *,
+        kernels: Kernels = "auto",
         document: Document,
         command: Sequence[str] = (),
         overrides: Sequence[str] = (),
@@ -85,19 +87,20 @@ class TrainingRun:
         """A new run in an empty directory that is locked.
 
         Arguments:
+            kernels: see `Session`.
             document: the config as the user wrote it; `command` and `overrides`: see `RunDirectory.begin`.
         """
+        session = Session(prepared.network.graph, kernels=kernels)
         directory.begin(
             config=to_yaml(dump(prepared.config)),
             source_config=document.text.encode(),
             command=command,
             overrides=overrides,
             seed=prepared.config.seed,
-            environment=describe_environment(),
+            environment=describe_environment(session.kernels),
         )
         figures = prepared.network.evaluation.scalars if "validation" in prepared.data.splits else ()
         files = MetricsFiles.create(directory.path, train=["loss"], validation=figures)
-        session = Session(prepared.network.graph)
         return cls(directory, prepared, session, TrainingState(), files, EventFiles(directory.tensorboard))
 
     @classmethod
@@ -106,12 +109,14 @@ class TrainingRun:
         prepared: Prepared,
         directory: RunDirectory,
         *,
+        kernels: Kernels = "auto",
         command: Sequence[str] = (),
         warn: Callable[[str], None],
     ) -> Self:
         """The run in a directory that is locked, from its newest whole checkpoint on.
 
         Arguments:
+            kernels: see `Session`.
             prepared: of the run's config, of which only `CHANGEABLE` keys may have changed.
             warn: told, a line each, of damaged checkpoints and of what may change the bits of the result.
 
@@ -120,13 +125,13 @@ class TrainingRun:
         store = CheckpointStore(directory.checkpoints)
         checkpoint = store.load_newest(lambda path, error: warn(f"{error}; an earlier checkpoint is used"))
         check_same_data(checkpoint.trainer_state["data"], prepared.data)
-        session = Session(prepared.network.graph)
+        session = Session(prepared.network.graph, kernels=kernels)
         prepared.network.load(session, checkpoint.arrays)
         state = TrainingState.from_plain(checkpoint.trainer_state["counters"])
         files = MetricsFiles.open(directory.path)
         files.truncate_to(checkpoint.trainer_state["files"])
-        now, before = describe_environment(), directory.record()
-        for key in ("versions", "blas", "threads"):
+        now, before = describe_environment(session.kernels), directory.record()
+        for key in ("versions", "blas", "threads", "kernels"):
             if before.get(key) != now[key]:
                 warn(f"{key} was {before.get(key)}, is {now[key]}: results may differ in their last bits")
         directory.resume(step=state.step, command=command, environment=now)

@@ -15,14 +15,6 @@ pytestmark = pytest.mark.skipif(find_compiler() is None, reason="there is no C c
 TOLERANCE = {"float32": 4e-6, "float64": 1e-14}  # of the largest number
 
 
-@pytest.fixture(scope="session", autouse=True)
-def kernel_cache(tmp_path_factory: pytest.TempPathFactory):
-    """An empty cache, so that everything is compiled by this compiler."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @all_cases
 @both_dtypes
 def test_native_kernels(case: Case, dtype: str) -> None:

@@ -55,11 +55,10 @@ double floor(double); float floorf(float);
 
 
 def find_compiler() -> str | None:
-    """The path of a C compiler: `CC` if it is set, else cc, gcc or clang; None if there is none."""
-    for name in (os.environ.get("CC"), "cc", "gcc", "clang"):
-        if name and (path := shutil.which(name)):
-            return path
-    return None
+    """The path of a C compiler: what `CC` names if it is set, else cc, gcc or clang; None if there is none."""
+    chosen = os.environ.get("CC")
+    found = map(shutil.which, (chosen,) if chosen else ("cc", "gcc", "clang"))
+    return next((path for path in found if path), None)
 
 
 def load(source: str, compiler: str) -> ctypes.CDLL:
