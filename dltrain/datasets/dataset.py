@@ -127,7 +127,7 @@ class Dataset(Component, kind="dataset"):
         if self.scale is None or self.scale <= 1 or part.inputs.dtype == np.uint8:
             return
         largest = max(abs(float(part.inputs.min())), abs(float(part.inputs.max())))
-        if largest * self.scale > np.finfo(np.float32).max:
+        if largest * self.scale > float(np.finfo(np.float32).max):
             raise ConfigError(
                 "scale is too large for the inputs",
                 where="dataset.scale",
