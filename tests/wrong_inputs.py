@@ -59,3 +59,8 @@ def files_in(folder: Path, but: str) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if not but or folder / but not in (path, *path.parents)
     }
+
+
+def flipped(content: bytes, position: int) -> bytes:
+    """The content with all bits of one byte changed."""
+    return content[:position] + bytes([content[position] ^ 255]) + content[position + 1 :]

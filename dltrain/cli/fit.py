@@ -99,7 +99,7 @@ def fit(
         opened = _resumed(resume, changes, fast, required, kernels)
     elif config is not None:
         if "=" in config and not Path(config).exists():
-            raise click.UsageError(f"CONFIG is missing before {config}: give a YAML file, or --resume RUN")
+            raise click.UsageError(f"missing CONFIG before {config}: give a YAML file, or --resume RUN")
         if name is not None:
             overrides = (*overrides, f"name={json.dumps(name)}")
         opened = _started(Path(config), overrides, run_dir, fast, required, kernels)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from run_helpers import Dltrain, dltrain_in, write_data
+from run_helpers import Dltrain, autoencoder_config, dltrain_in, write_data
 from wrong_inputs import Refused, config, refusing
+
+from dltrain.cli.main import main
 
 
 @pytest.fixture
@@ -21,3 +24,21 @@ def dltrain_here(
 @pytest.fixture
 def refused(dltrain_here: Dltrain, tmp_path: Path) -> Refused:
     return refusing(dltrain_here, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs: `mlp-1`, a perceptron with checkpoints of steps 3 and 6, `mlp-2`, an autoencoder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("trained"))
+        write_data(Path())
+        Path("c.yaml").write_text(config())
+        Path("a.yaml").write_text(autoencoder_config(Path("data.npz"), steps=6, epochs="null"))
+        for name, run in (("c.yaml", "mlp-1"), ("a.yaml", "mlp-2")):
+            assert main(["fit", name, "--run-dir", f"runs/{run}", "--quiet"]) == 0
+        return Path.cwd() / "runs"
+
+
+@pytest.fixture
+def two_runs(dltrain_here: Dltrain, trained: Path) -> None:
+    shutil.copytree(trained, "runs")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from wrong_inputs import Refused, config
+from wrong_inputs import Refused, config, flipped
 
 Arrays = dict[str, Any]
 AGAIN = "save it again with numpy.savez"
@@ -75,11 +75,11 @@ def with_inputs(change: Callable[[Any], Any], *parts: str) -> Callable[[Arrays],
         ),
         (
             with_inputs(lambda x: x[:, :3], "test"),
-            "training and test inputs differ: x_test in data.npz: an example is 3 x 4 of uint8, but 4 x 4 ...; ...",
+            "training and test inputs differ: x_test in data.npz: an example is 3 x 4 of uint8, ...; ...",
         ),
         (
             with_inputs(lambda x: x / 255, "test"),
-            "training and test inputs differ: x_test in data.npz: an example is 4 x 4 of float32, but ...; ...",
+            "training and test inputs differ: x_test in data.npz: an example is 4 x 4 of float32, ...; ...",
         ),
         (
             with_inputs(lambda x: x.astype(np.int16)),
@@ -87,7 +87,7 @@ def with_inputs(change: Callable[[Any], Any], *parts: str) -> Callable[[Arrays],
         ),
         (
             with_inputs(lambda x: x[:, 0, 0]),
-            "inputs must have a dimension for the examples and ...: x_train in data.npz: it holds 50 of uint8; ...",
+            "inputs must have a dimension for the examples and ...: x_train in data.npz: it holds ...; ...",
         ),
         (
             with_inputs(lambda x: np.where(x > 250, np.nan, x)),
@@ -120,10 +120,6 @@ def test_a_scale_that_makes_inputs_infinite(refused: Refused) -> None:
     Path("c.yaml").write_text(config("dataset: {name: npz, path: data.npz, scale: 1e30}"))
     expected = "scale is too large for the inputs: c.yaml:2:38 (dataset.scale): it is 1e+30, ...; lower it"
     refused(2, expected, "fit", "c.yaml")
-
-
-def flipped(content: bytes, position: int) -> bytes:
-    return content[:position] + bytes([content[position] ^ 255]) + content[position + 1 :]
 
 
 @pytest.mark.parametrize(
