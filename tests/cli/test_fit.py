@@ -55,8 +55,10 @@ def test_the_resolved_config_repeats_the_run(dltrain: Dltrain) -> None:
 
 
 def test_the_result_line_is_the_test_split_on_the_best_checkpoint(dltrain: Dltrain) -> None:
-    result = dltrain("fit", "c.yaml", "--run-dir", "run")
+    words = ("train.epochs=12", "train.keep_best={metric: accuracy}")
+    result = dltrain("fit", "c.yaml", "--run-dir", "run", *words)
     summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["best_step"] < summary["step"]
     test = summary["test"]
     assert result.out.splitlines() == [
         f"test accuracy {100 * test['accuracy']:.2f} %  loss {test['loss']:.4g}  "
@@ -194,11 +196,14 @@ def test_a_bad_requirement_is_refused_before_training(
 
 
 def test_fast(dltrain: Dltrain) -> None:
-    Path("big.yaml").write_text(softmax_config(write_data(Path.cwd(), train=200), evaluation_batch_size=3))
+    text = softmax_config(write_data(Path.cwd(), train=200), evaluation_batch_size=3)
+    Path("big.yaml").write_text(text + "metrics: [confusion_matrix]\n")
     result = dltrain("fit", "big.yaml", "--fast", "--run-dir", "run")
     assert result.code == 0
     assert len(result.err.splitlines()) == 1
-    assert json.loads(Path("run/summary.json").read_text())["step"] == 5
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["step"] == 5
+    assert sum(map(sum, summary["test"]["confusion_matrix"])) == 2 * 3
 
 
 def test_divergence(dltrain: Dltrain) -> None:

@@ -283,6 +283,18 @@ def test_early_stopping_without_validation(data: Path) -> None:
         prepare(parsed(text))
 
 
+def test_the_averages_of_batch_norm_follow_the_data(data: Path) -> None:
+    trainer = trainer_for(busy_config(data))
+    before = trainer.session.state()
+    list(trainer.fit())
+    after = trainer.session.state()
+    for name in ("moving_mean", "moving_variance"):
+        assert (
+            np.abs(after[f"sequential/batch_norm/{name}"] - before[f"sequential/batch_norm/{name}"]).min()
+            > 1e-3
+        )
+
+
 def test_the_same_config_gives_the_same_bits(data: Path) -> None:
     first, second, other = (
         trainer_for(text)
