@@ -86,6 +86,9 @@ def measure(
 ) -> None:
     """Times the steps and prints one line of JSON.
 
+    In it is the loss of the last step of the warm-up: all sides have made the same steps from the same first
+    parameters, so that it tells whether they do the same.
+
     Arguments:
         step: trains on the examples at the given positions and returns the loss as a number.
         result: on the test set, after training; None for a bound that trains nothing.
@@ -93,7 +96,7 @@ def measure(
     """
     drawn = [place(batch) for batch in batches(task.workload.batch, WARM_UP + task.steps)]
     for batch in drawn[:WARM_UP]:
-        step(batch)
+        loss = step(batch)
     start = perf_counter()
     for batch in drawn[WARM_UP:]:
         step(batch)
@@ -103,6 +106,7 @@ def measure(
         "workload": task.name,
         "steps": task.steps,
         "microseconds": seconds / task.steps * 1e6,
+        "loss": loss,
         "result": result() if result else None,
         "versions": {"python": platform.python_version()} | versions,
     }

@@ -96,6 +96,7 @@ def _figures(runs: Runs, name: str) -> dict[str, dict[str, Any]]:
             "microseconds": microseconds,
             "best": min(microseconds),
             "median": median(microseconds),
+            "loss": of_side[name][0]["loss"],
             "result": median([printed["result"] for printed in of_side[name]]) if side != "matmul" else None,
         }
     peers = [side for side in figures if side in PEERS]
@@ -114,9 +115,10 @@ def _print(report: dict[str, Any]) -> None:
     print(f"\nMicroseconds a step, best and (median) of {report['rounds']} rounds; x: times as fast as the")
     print("fastest peer, by the best and (by the median)\n")
     print(_table(workloads, sides, lambda name, figures: _times(figures)))
-    print("\nResult on the test set: accuracy; of the autoencoder mean squared error; ! has not learned\n")
+    print("\nResult on the test set: accuracy; of the autoencoder mean squared error; ! has not learned.")
+    print("In brackets the loss of step 50, from the same first parameters on the same batches\n")
     trained = [side for side in sides if side != "matmul"]
-    print(_table(workloads, trained, lambda name, figures: _result(name, figures["result"])))
+    print(_table(workloads, trained, lambda name, figures: _result(name, figures)))
     print("\ncnn is left out: dltrain has no convolutions yet")
     for side, reason in report["left_out"].items():
         print(f"{side} is left out: {reason}")
@@ -134,7 +136,8 @@ def _times(figures: dict[str, Any]) -> str:
     return f"{times} {figures['times_as_fast_by_best']:.2f}x ({figures['times_as_fast_by_median']:.2f}x)"
 
 
-def _result(name: str, result: float) -> str:
-    workload = WORKLOADS[name]
+def _result(name: str, figures: dict[str, Any]) -> str:
+    workload, result = WORKLOADS[name], figures["result"]
     shown = f"{result:.4f}" if workload.reconstruct else f"{100 * result:.2f} %"
-    return shown if workload.has_learned(result) else f"{shown} !"
+    mark = "" if workload.has_learned(result) else " !"
+    return f"{shown}{mark} ({figures['loss']:.4f})"

@@ -31,7 +31,7 @@ def test_step_times_of_dltrain_and_the_bounds_beside_a_peer_that_works_and_one_t
     printed = (
         "side, workload, steps = sys.argv[2:5]\n"
         "print(json.dumps({'side': side, 'workload': workload, 'steps': int(steps), 'microseconds': 1.5,"
-        " 'result': 0.5, 'versions': {'torch': '9.9'}}))"
+        " 'loss': 0.7, 'result': 0.5, 'versions': {'torch': '9.9'}}))"
     )
     done = benchmark(
         *("--workload", "softmax", "--steps", "300", "--rounds", "1", "--threads", "1", "--json", str(file)),
@@ -51,10 +51,9 @@ def test_step_times_of_dltrain_and_the_bounds_beside_a_peer_that_works_and_one_t
         assert figures["times_as_fast_by_best"] == pytest.approx(1.5 / figures["best"])
         if side not in ("torch", "matmul"):
             assert figures["result"] > 0.88
-    assert sides["dltrain-numpy"]["result"] == pytest.approx(sides["numpy-by-hand"]["result"], abs=2e-3)
     assert report["machine"]["threads"] == 1
     assert {"dltrain", "numpy", "blas", "torch"} <= report["versions"].keys()
-    assert "50.00 % !" in done.stdout  # the stand-in has not learned
+    assert "50.00 % ! (0.7000)" in done.stdout  # the stand-in has not learned
     assert f"{sides['matmul']['best']:,.0f}" in done.stdout
 
 
@@ -67,7 +66,10 @@ def test_dltrain_and_the_bound_do_the_same(tmp_path: Path, workload: str) -> Non
     done = benchmark("--workload", workload, "--steps", "1", "--rounds", "1", "--json", str(file))
     assert done.returncode == 0, done.stderr
     sides = json.loads(file.read_text())["workloads"][workload]
-    assert sides["dltrain-numpy"]["result"] == pytest.approx(sides["numpy-by-hand"]["result"], rel=0.02)
+    by_hand = sides["numpy-by-hand"]
+    for side in sides.keys() - {"matmul"}:
+        assert sides[side]["loss"] == pytest.approx(by_hand["loss"], rel=5e-3)
+        assert sides[side]["result"] == pytest.approx(by_hand["result"], rel=0.02)
 
 
 def test_a_peer_that_is_not_there_is_refused() -> None:
