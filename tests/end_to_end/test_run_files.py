@@ -77,5 +77,11 @@ def test_inputs_beside_reconstructions(dltrain: Dltrain) -> None:
 def test_a_resumed_run_has_every_point_once(dltrain: Dltrain) -> None:
     Path("c.yaml").write_text(busy_config(write_data(Path.cwd())))
     dltrain("fit", "c.yaml", "--run-dir", "run", "--quiet")
-    dltrain("fit", "--resume", "run", "train.epochs=3", "--quiet")
+    Path("run/checkpoints/step-00000010/checkpoint.json").write_text("damaged")
+    result = dltrain("fit", "--resume", "run", "train.epochs=3", "--quiet")  # goes on after step 5
+    assert result.code == 0
+    assert result.err.count("\n") == 1
+    assert result.err.startswith("dltrain: warning: ")
+    assert "step-00000010" in result.err
     assert [point.step for point in events("validation").Scalars("loss")] == [5, 10, 15]
+    assert [point.step for point in events("train").Scalars("batch_loss")] == [2, 4, 6, 8, 10, 12, 14]
