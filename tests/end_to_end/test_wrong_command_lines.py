@@ -43,6 +43,16 @@ from wrong_inputs import Refused, config
             "invalid value for '--progress': 'loud' is not one of ...: ...; see ...",
         ),
         (
+            "fit c.yaml --kernels cuda",
+            2,
+            "invalid value for '--kernels': 'cuda' is not one of ...: ...; see ...",
+        ),
+        (
+            "eval mlp-1 --threads 0",
+            2,
+            "invalid value for '--threads': 0 is not in the range x>=1: ...; see ...",
+        ),
+        (
             "fit c.yaml --name a/b",
             2,
             "bad name for a run: override 'name=\"a/b\"': it is 'a/b'; use 1 to 100 ...",

@@ -10,7 +10,7 @@ import numpy as np
 from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
 from dltrain.autodiff.leaves import as_array, as_tensor
 from dltrain.autodiff.ops.activations import sigmoid
-from dltrain.autodiff.ops.arithmetic import negative
+from dltrain.autodiff.ops.arithmetic import Divide, negative
 from dltrain.autodiff.ops.bases import FloatElementwise, operand, operands, require_float
 from dltrain.autodiff.ops.exponential import exp
 from dltrain.autodiff.ops.gather import check_range, one_hot, require_indices
@@ -38,6 +38,11 @@ class Softmax(Op):
             np.divide(out, np.add.reduce(out, axis=self.axis, keepdims=True), out=out)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+        if isinstance(upstream.op, Divide) and upstream.inputs[1] is node:
+            # Of log(softmax(x)): the quotient, of 0 and 0 where the softmax underflows, cancels out.
+            dividend = upstream.inputs[0]
+            if dividend.shape == node.shape:
+                return dividend - node * sum(dividend, self.axis, keepdims=True)
         weighted = sum(upstream * node, self.axis, keepdims=True)
         return node * (upstream - weighted)
 
