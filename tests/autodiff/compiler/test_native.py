@@ -57,6 +57,23 @@ def test_broadcasts_and_views_of_all_kinds():
     np.testing.assert_allclose(native().run(result, {a: x, b: row, c: column}), expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("inner", [0, 1, 255, 256, 700])
+def test_products_with_few_columns(inner, dtype):
+    rng = np.random.default_rng(0)
+    for rows, columns in ((1, 1), (7, 16), (8, 10), (19, 3), (16, 17)):
+        a, b = rng.normal(size=(rows, inner)).astype(dtype), rng.normal(size=(inner, columns)).astype(dtype)
+        x, y = dl.placeholder(dtype, ("n", "k")), dl.placeholder(dtype, ("k", "m"))
+        at, bt = dl.placeholder(dtype, ("k", "n")), dl.placeholder(dtype, ("m", "k"))
+        fetches = [x @ y, dl.matmul(at, bt, transpose_a=True, transpose_b=True), dl.transpose(at) @ y + 1.0]
+        for result, added in zip(
+            native().run(fetches, {x: a, y: b, at: a.T, bt: b.T}), (0, 0, 1), strict=True
+        ):
+            np.testing.assert_allclose(
+                result, a @ b + added, rtol=0, atol=1e-4 if dtype == "float32" else 1e-12
+            )
+
+
 def test_nan_and_infinities_go_where_numpy_puts_them():
     x = dl.placeholder("float32", (5,))
     values = np.array([np.nan, np.inf, -np.inf, -0.0, 1e30], "float32")

@@ -35,7 +35,10 @@ def native_calls(
     names: dict[str, str] = {}  # by the function's body: layers of one kind share it
     for segment in segments:
         names.setdefault(segment.function.body, f"segment{len(names)}")
-    text = "\n".join(f"int64_t {name}(char **p, const int64_t *n) {body}" for body, name in names.items())
+    helpers = sorted({helper for segment in segments for helper in segment.function.helpers})
+    text = "\n".join(helpers) + "\n".join(
+        f"int64_t {name}(char **p, const int64_t *n) {body}" for body, name in names.items()
+    )
     library = load(text, compiler) if segments else None
     entries = {segment: getattr(library, names[segment.function.body]) for segment in segments}
     calls: list[list[NodesCall]] = []

@@ -31,12 +31,14 @@ class CFunction:
     Attributes:
         arrays, sizes: what it is to be called with.
         checked: the node of each check.
+        helpers: C functions that it calls.
     """
 
     def __init__(self) -> None:
         self.arrays: list[Array] = []
         self.sizes: list[int] = []
         self.checked: list[Node] = []
+        self.helpers: set[str] = set()
         self._lines: list[str] = []
         self._depth = 1
         self._names = 0

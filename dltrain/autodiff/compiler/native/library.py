@@ -55,7 +55,7 @@ double floor(double); float floorf(float);
 
 
 def find_compiler() -> str | None:
-    """The path of a C compiler: what `CC` names if it is set, else cc, gcc or clang; None if there is none."""
+    """The path of a C compiler, `CC` if that is set, else cc, gcc or clang; None if there is none."""
     chosen = os.environ.get("CC")
     found = map(shutil.which, (chosen,) if chosen else ("cc", "gcc", "clang"))
     return next((path for path in found if path), None)
