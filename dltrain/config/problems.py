@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -199,7 +199,7 @@ def _unknown_key(document: Document, fault: _Fault) -> ConfigError:
     owner = fault.owner
     known = list(owner.model_fields) if owner else []
     listed = f"keys: {', '.join(known)}" if known else "it has no keys"
-    foreign = owner.all_foreign_keys().get(key) if owner else None
+    foreign = owner.all_foreign_keys().get(key) or _key_below(owner, key) if owner else None
     near = nearest(key, known)
     if foreign:
         fix = f"write {foreign} instead ({listed})"
@@ -209,6 +209,18 @@ def _unknown_key(document: Document, fault: _Fault) -> ConfigError:
         fix = listed
     what = f"unknown key {quoted(key)}{fault.owner_label}"
     return ConfigError(what, where=document.position(fault.path), fix=fix)
+
+
+def _key_below(owner: type[Section], key: str) -> str | None:
+    """Where below `owner` there is such a key: `train.epochs`; None if nowhere."""
+    for name, field in owner.model_fields.items():
+        for section in _sections(field.annotation):
+            readers: Iterable[type[Section]] = [section]
+            if issubclass(section, Component):
+                readers = Component.registered(section).values()
+            if any(key in reader.model_fields for reader in readers):
+                return f"{name}.{key}"
+    return None
 
 
 def _component_or_mapping(fault: _Fault) -> str:

@@ -128,13 +128,7 @@ class RunConfig(Section):
         "trainer": "train",
         "random_seed": "seed",
         "random_state": "seed",
-        "epochs": "train.epochs",
-        "steps": "train.steps",
-        "batch_size": "train.batch_size",
-        "early_stopping": "train.early_stopping",
-        "learning_rate": "optimizer.learning_rate",
         "lr": "optimizer.learning_rate",
-        "schedule": "optimizer.schedule",
     }
 
     name: str | None = Field(

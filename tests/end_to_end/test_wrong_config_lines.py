@@ -15,6 +15,7 @@ UNKNOWN_KEYS = [
     ("sed: 1", "unknown key 'sed': c.yaml:7:1; did you mean 'seed'? (keys: name, seed, dataset, ...)"),
     ("epochs: 3", "unknown key 'epochs': c.yaml:7:1; write train.epochs instead (...)"),
     ("lr: 3", "unknown key 'lr': c.yaml:7:1; write optimizer.learning_rate instead (...)"),
+    ("hidden: [3]", "unknown key 'hidden': c.yaml:7:1; write model.hidden instead (...)"),
     (
         "dataset: {name: npz, path: data.npz, validation_sise: 5}",
         "unknown key 'validation_sise' of dataset 'npz': c.yaml:2:38; did you mean 'validation_size'? (...)",
