@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.autodiff import Session, Tensor
-from dltrain.autodiff.session import BoundFunction, Fetches
+from dltrain.autodiff.planned_function import BoundFunction, Fetches
 from dltrain.autodiff.spec import Array
 from dltrain.datasets import Split
 from dltrain.errors import DivergedError
@@ -56,12 +56,17 @@ def gather_into(arrays: Sequence[Array], split: Split, index: NDArray[np.int64])
     split.gather(index, inputs=arrays[0], targets=arrays[1] if len(arrays) > 1 else None)
 
 
+class EvaluationStopped(Exception):
+    """An evaluation was asked to stop, and has no figures."""
+
+
 class Evaluator:
     """Computes a network's figures over splits; compiled once, to be used after each epoch.
 
     Arguments:
         names: of the figures: "loss" and metrics' names; default all.
         batches: how many batches of a split to look at; default all.
+        should_stop: asked after each batch.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Evaluator:
         *,
         names: Iterable[str] | None = None,
         batches: int | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         evaluation = network.evaluation
         figures = {"loss": evaluation.loss, **evaluation.metrics}
@@ -78,6 +84,7 @@ class Evaluator:
         self._sums = evaluation.sums
         self._batch_size = network.config.train.evaluation_batch_size
         self._batches = batches
+        self._should_stop = should_stop
         self._run = BatchFunction(session, network, self._figures, loss=evaluation.loss)
 
     def __call__(self, split: Split) -> Figures:
@@ -86,7 +93,7 @@ class Evaluator:
         Means weigh every example alike: the float64 sum of batch mean times batch size, divided by the number
         of examples.
 
-        Raises DivergedError when the loss is not finite.
+        Raises DivergedError when the loss is not finite, EvaluationStopped once `should_stop` says yes.
         """
         totals: Figures = dict.fromkeys(self._figures, 0)
         examples = 0
@@ -94,6 +101,8 @@ class Evaluator:
             for name, value in self._run(split, index).items():
                 totals[name] = totals[name] + value * (1 if name in self._sums else len(index))
             examples += len(index)
+            if self._should_stop():
+                raise EvaluationStopped
         return {name: total if name in self._sums else total / examples for name, total in totals.items()}
 
     def examples(self, split: Split) -> int:
