@@ -75,7 +75,7 @@ def compile_plan(
         targets = direct_targets(steps, pairs, [*fetched, *guarded], storage)
     computed = [step for step in steps if not any(viewed(node) in targets for node in step)]
     committed = [step for step in steps if any(viewed(node) in targets for node in step)]
-    arrays, bytes_ = allocate(
+    arrays, buffers = allocate(
         [*computed, *committed], [*kept, *placeholders], targets, storage, share="share_memory" in passes
     )
     scratch = Scratch()
@@ -84,9 +84,10 @@ def compile_plan(
         instructions(committed, arrays) + commit_instructions(pairs, arrays, storage),
     ]
     if c_compiler is None:
-        compute, commit = (numpy_calls(phase, arrays, scratch) for phase in phases)
+        calls, source = [numpy_calls(phase, arrays, scratch) for phase in phases], ""
     else:
-        compute, commit = native_calls(phases, arrays, scratch, c_compiler)
+        calls, source = native_calls(phases, arrays, scratch, c_compiler)
+    compute, commit = calls
     return Plan(
         inputs=tuple(arrays[node] for node in placeholders),
         fetches=tuple(arrays[node] for node in fetched),
@@ -94,7 +95,9 @@ def compile_plan(
         commit=tuple(commit),
         guards=tuple((tensor, arrays[node]) for tensor, node in zip(guards, guarded, strict=True)),
         memory=tuple(arrays.values()),
-        bytes=bytes_ + scratch.bytes,
+        buffers=buffers,
+        scratch=scratch.bytes,
+        source=source,
     )
 
 

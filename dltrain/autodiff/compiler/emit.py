@@ -66,12 +66,16 @@ def numpy_calls(
         node = instruction.nodes[0]
         if instruction.copy:
             source, target = instruction.copy
-            calls.append(((node,), partial(np.copyto, target, source)))
+            calls.append(NodesCall((node,), partial(np.copyto, target, source), (node,), (target,)))
         elif isinstance(node.op, Elementwise):
-            calls += (((part,), call) for part, call in group_calls(instruction.nodes, arrays, scratch))
+            calls += (
+                NodesCall((part,), call, instruction.nodes, (out,))
+                for part, call, out in group_calls(instruction.nodes, arrays, scratch)
+            )
         else:
             inputs = [arrays[source] for source in node.inputs]
-            calls.append(((node,), kernel_call(node, inputs, arrays[node])))
+            out = arrays[node]
+            calls.append(NodesCall((node,), kernel_call(node, inputs, out), (node,), (out,)))
     return calls
 
 

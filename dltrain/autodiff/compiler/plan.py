@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,22 @@ from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.spec import Array
 from dltrain.errors import DivergedError, GraphError
 
-NodesCall = tuple[tuple[Node, ...], Call]
+
+class NodesCall(NamedTuple):
+    """A call of a kernel.
+
+    Attributes:
+        nodes: what it computes, or a tile of it.
+        group: the nodes that its step of the plan computes, by this call and others in a row.
+        writes: the arrays that it fills.
+        function: the name of the C function that it calls; empty for NumPy's kernels.
+    """
+
+    nodes: tuple[Node, ...]
+    call: Call
+    group: tuple[Node, ...]
+    writes: tuple[Array, ...]
+    function: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,10 +38,11 @@ class Plan:
     Attributes:
         inputs: arrays to be filled before a run, one for each fed tensor.
         fetches: arrays that hold the fetched values after a run, until the next run or commit.
-        compute, commit: the kernel calls of the two phases, each with the nodes it computes.
+        compute, commit: the kernel calls of the two phases.
         guards: arrays that must be finite for the commit to happen, with their tensors.
         memory: all arrays, which native kernels know by address only.
-        bytes: memory allocated for the plan's results and scratch.
+        buffers, scratch: bytes allocated for results, and for what never leaves a tile of a group.
+        source: the C functions that it calls; empty if there are none.
     """
 
     inputs: tuple[Array, ...]
@@ -34,7 +51,14 @@ class Plan:
     commit: tuple[NodesCall, ...]
     guards: tuple[tuple[Tensor, Array], ...]
     memory: tuple[Array, ...]
-    bytes: int
+    buffers: int
+    scratch: int
+    source: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """Memory allocated for the plan, besides its inputs and constants."""
+        return self.buffers + self.scratch
 
     def run(self) -> list[Array]:
         """Run once on what the inputs hold.
@@ -46,21 +70,23 @@ class Plan:
             GraphError: a kernel refused its input; names op and place. Nothing was committed.
             DivergedError: a guard is not finite; nothing was committed.
         """
-        call: Call | None = None
+        kernel: NodesCall | None = None
         try:
             with np.errstate(all="ignore"):
-                for _, call in self.compute:
-                    call()
+                for kernel in self.compute:
+                    kernel.call()
                 self._check_guards()
                 results = [array.copy() for array in self.fetches]
-                for _, call in self.commit:
-                    call()
+                for kernel in self.commit:
+                    kernel.call()
         except DivergedError:
             raise
         except KernelError as failure:
             raise explained(failure.error, failure.node) from None
         except Exception as error:
-            raise self._explained(error, call) from error
+            if kernel is None:
+                raise GraphError("a run failed", why=str(error)) from error
+            raise explained(error, kernel.nodes[0]) from error
         return results
 
     def _check_guards(self) -> None:
@@ -68,9 +94,3 @@ class Plan:
             if not np.isfinite(array).all():
                 found = f"it is {array.item()}" if array.size == 1 else "some of its elements are nan or inf"
                 raise DivergedError(f"{tensor.name} is not finite", where=tensor.source, why=found)
-
-    def _explained(self, error: Exception, failed: Call | None) -> GraphError:
-        for nodes, call in (*self.compute, *self.commit):
-            if call is failed:
-                return explained(error, nodes[0])
-        return GraphError("a run failed", why=str(error))

@@ -48,8 +48,10 @@ class Scratch:
         return memory[:needed].view(node.spec.dtype).reshape(shape)
 
 
-def group_calls(group: Step, arrays: Mapping[Node, Array], scratch: Scratch) -> Iterator[tuple[Node, Call]]:
-    """The kernel calls of the group in order, each with the node it computes (or a part of it).
+def group_calls(
+    group: Step, arrays: Mapping[Node, Array], scratch: Scratch
+) -> Iterator[tuple[Node, Call, Array]]:
+    """The kernel calls of the group in order, each with the node it computes (or a part of it), and where.
 
     Arguments:
         arrays: of the group's inputs and of those of its nodes that are read elsewhere.
@@ -73,10 +75,11 @@ def group_calls(group: Step, arrays: Mapping[Node, Array], scratch: Scratch) -> 
             out = scratch.array(rows[node], node, tile_shape) if node in rows else place
             assert out is not None
             parts[node] = out
-            yield node, kernel_call(node, [parts[source] for source in node.inputs], out)
+            yield node, kernel_call(node, [parts[source] for source in node.inputs], out), out
         for node in group:
             if node in rows and node in results:
-                yield node, partial(np.copyto, _part(results[node], tile, len(shape)), parts[node])
+                target = _part(results[node], tile, len(shape))
+                yield node, partial(np.copyto, target, parts[node]), target
 
 
 def _is_flat(shape: tuple[int, ...], arrays: list[Array]) -> bool:

@@ -18,11 +18,11 @@ def plan(fetches, inputs=(), passes=PASSES, **sizes):
 
 
 def computed(plan):
-    return [node.op.label for nodes, _ in plan.compute for node in nodes]
+    return [node.op.label for call in plan.compute for node in call.nodes]
 
 
 def committed(plan):
-    return [node.op.label for nodes, _ in plan.commit for node in nodes]
+    return [node.op.label for call in plan.commit for node in call.nodes]
 
 
 def only(*names):

@@ -11,7 +11,7 @@ from dltrain.autodiff.compiler.emit import Instruction, numpy_calls
 from dltrain.autodiff.compiler.ir import KernelError, Node
 from dltrain.autodiff.compiler.native.elementwise import has_expressions, write_copy, write_group
 from dltrain.autodiff.compiler.native.function import CFunction
-from dltrain.autodiff.compiler.native.library import load
+from dltrain.autodiff.compiler.native.library import PRELUDE, load
 from dltrain.autodiff.compiler.native.reductions import writer_for
 from dltrain.autodiff.compiler.plan import NodesCall
 from dltrain.autodiff.compiler.tiles import Call, Scratch, kernel_call
@@ -23,8 +23,10 @@ Phase = Sequence[Instruction]
 
 def native_calls(
     phases: Sequence[Phase], arrays: Mapping[Node, Array], scratch: Scratch, compiler: str
-) -> list[list[NodesCall]]:
-    """The calls of each phase in order; what C cannot compute is a call of NumPy's kernel.
+) -> tuple[list[list[NodesCall]], str]:
+    """The calls of each phase in order, and the C that they call.
+
+    What C cannot compute is a call of NumPy's kernel.
 
     Raises:
         GraphError: the compiler refused.
@@ -40,16 +42,18 @@ def native_calls(
         f"int64_t {name}(char **p, const int64_t *n) {body}" for body, name in names.items()
     )
     library = load(text, compiler) if segments else None
-    entries = {segment: getattr(library, names[segment.function.body]) for segment in segments}
     calls: list[list[NodesCall]] = []
     for phase in parts:
         calls.append([])
         for part in phase:
             if isinstance(part, _Segment):
-                calls[-1].append((tuple(part.nodes), part.bound(entries[part], arrays)))
+                name = names[part.function.body]
+                nodes, writes = tuple(part.nodes), tuple(part.function.written)
+                call = part.bound(getattr(library, name), arrays)
+                calls[-1].append(NodesCall(nodes, call, nodes, writes, name))
             else:
                 calls[-1] += numpy_calls([part], arrays, scratch)
-    return calls
+    return calls, PRELUDE + text if segments else ""
 
 
 def _parts(phase: Phase, arrays: Mapping[Node, Array]) -> list[_Segment | Instruction]:

@@ -30,12 +30,14 @@ class CFunction:
 
     Attributes:
         arrays, sizes: what it is to be called with.
+        written: those of the arrays that it writes.
         checked: the node of each check.
         helpers: C functions that it calls.
     """
 
     def __init__(self) -> None:
         self.arrays: list[Array] = []
+        self.written: list[Array] = []
         self.sizes: list[int] = []
         self.checked: list[Node] = []
         self.helpers: set[str] = set()
@@ -96,4 +98,6 @@ class CFunction:
         const = "" if write else "const "
         self.line(f"{const}{c_type} *const {name} = ({const}{c_type} *)p[{len(self.arrays)}];")
         self.arrays.append(array)
+        if write:
+            self.written.append(array)
         return name
