@@ -104,7 +104,7 @@ class StorageError(DltrainError):
 
 
 class StoppedError(DltrainError):
-    """A signal stopped the command: exit code 128 + the signal's number (130 SIGINT, 143 SIGTERM)."""
+    """A signal stopped the command: exit code 128 + its number (130 SIGINT, 138 SIGUSR1, 143 SIGTERM)."""
 
     def __init__(self, what: str, *, signal_number: int, fix: str = "") -> None:
         super().__init__(what, fix=fix)

@@ -23,7 +23,7 @@ from dltrain.training.records import Finished
 from dltrain.training.requirements import Requirement
 from dltrain.training.run_config import CHANGEABLE, RunConfig
 from dltrain.training.run_directory import RunDirectory
-from dltrain.training.signals import StopFlag
+from dltrain.training.signals import StopFlag, second_interrupt_ends
 from dltrain.training.trained_run import parse_config, read_config
 from dltrain.training.training_run import Prepared, TrainingRun, prepare
 
@@ -105,7 +105,7 @@ def fit(
         opened = _started(Path(config), overrides, run_dir, fast, required, kernels)
     else:
         raise click.UsageError("missing CONFIG: give a YAML file, or --resume RUN")
-    with opened as (document, run), located(document):
+    with second_interrupt_ends(), opened as (document, run), located(document):
         if fast:
             run.evaluation_batches = FAST_EVALUATION_BATCHES
         finished = _train(run, "none" if quiet else progress)
@@ -186,7 +186,7 @@ def _train(run: TrainingRun, style: str) -> Finished:
     with StopFlag() as stop, closing(Progress(style)) as progress:
         for record in run.records(should_stop=stop):
             progress.report(record)
-            if isinstance(record, Finished):
+            if isinstance(record, Finished) and not stop():
                 return record
     assert stop.signal_number is not None
     raise StoppedError(

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (by default the process's own) and returns its exit code.
 
     Exit codes: 0 done; 1 a bug; 2 usage or config; 3 data; 4 diverged; 5 run directory or checkpoint;
-    6 a requirement not met; 7 input and output; 130, 141 and 143 stopped by a signal.
+    6 a requirement not met; 7 input and output; 130, 138, 141 and 143 stopped by a signal.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words  # before the command's name or after it
@@ -99,7 +99,8 @@ def _run_command(name: str, arguments: list[str]) -> None:
 
     module, attribute = COMMANDS[name][0].split(":")
     command: click.Command = getattr(importlib.import_module(module), attribute)
-    previous_handler = signal.signal(signal.SIGTERM, _terminate)
+    stopping = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+    previous_handlers = {number: signal.signal(number, _stop) for number in stopping}
     try:
         with command.make_context(f"dltrain {name}", arguments) as context:
             command.invoke(context)
@@ -108,13 +109,16 @@ def _run_command(name: str, arguments: list[str]) -> None:
     except click.ClickException as error:
         raise _usage_error(error, f"dltrain {name}") from error
     finally:
-        signal.signal(signal.SIGTERM, previous_handler)
+        for number, handler in previous_handlers.items():
+            signal.signal(number, handler)
 
 
-def _terminate(signal_number: int, _frame: FrameType | None) -> None:
+def _stop(signal_number: int, _frame: FrameType | None) -> None:
+    import signal
+
     from dltrain.errors import StoppedError
 
-    raise StoppedError("stopped by SIGTERM", signal_number=signal_number)
+    raise StoppedError(f"stopped by {signal.Signals(signal_number).name}", signal_number=signal_number)
 
 
 def _unknown(name: str) -> DltrainError:

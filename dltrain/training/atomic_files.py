@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dltrain.errors import RunError, StorageError
 
-BINARY: int = getattr(os, "OBINARY", 0)  # Windows would translate line ends without it
+BINARY: int = getattr(os, "O_BINARY", 0)  # Windows would translate line ends without it
 
 _ADVICE = {
     errno.ENOSPC: "free space on this disk",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dltrain.autodiff import Session
 from dltrain.datasets import Data, epoch_order
 from dltrain.errors import ConfigError, DivergedError
-from dltrain.training.evaluation import BatchFunction, Evaluator, batches_of
+from dltrain.training.evaluation import BatchFunction, EvaluationStopped, Evaluator, batches_of
 from dltrain.training.network import Network, Training
 from dltrain.training.records import CheckpointSaved, EpochDone, Finished, Record, Started, StepDone
 from dltrain.training.training_state import TrainingState
@@ -31,7 +31,8 @@ class Trainer:
         session: holds the variables; what it holds at first is where training starts.
         state: the counters that belong to these values; changed in place.
         save: see `Save`.
-        should_stop: asked after each step; once it says yes, a checkpoint is saved and training ends.
+        should_stop: asked after each step and each batch of an evaluation; once it says yes, a checkpoint is
+            saved and training ends.
         evaluation_batches: how many batches of the validation split to look at; default all.
 
     Raises ConfigError when a figure to be watched is not there.
@@ -73,7 +74,11 @@ class Trainer:
                 if self._is_checkpoint_due():
                     yield self._saved(best=False)
             trained = perf_counter()
-            validation = self._validated(evaluate)
+            try:
+                validation = self._validated(evaluate)
+            except EvaluationStopped:  # when resumed, it begins again
+                yield self._saved(best=False)
+                return
             best = state.count_evaluation(validation, self.config)
             yield EpochDone(
                 step=state.step,
@@ -141,7 +146,13 @@ class Trainer:
 
     def _evaluator(self) -> Evaluator:
         figures = self.network.evaluation.scalars
-        return Evaluator(self.session, self.network, names=figures, batches=self.evaluation_batches)
+        return Evaluator(
+            self.session,
+            self.network,
+            names=figures,
+            batches=self.evaluation_batches,
+            should_stop=self.should_stop,
+        )
 
     def _validated(self, evaluate: Evaluator) -> dict[str, float]:
         """The figures of the validation split; none where there is no such split."""

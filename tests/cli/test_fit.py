@@ -13,6 +13,8 @@ from run_helpers import Dltrain, autoencoder_config, busy_config, dltrain_in, so
 
 from dltrain.training.run_directory import RunDirectory
 from dltrain.training.trainer import Trainer
+from dltrain.training.training_run import TrainingRun
+from dltrain.training.training_state import TrainingState
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ def test_resume_extends_and_refuses_conflicts(dltrain: Dltrain) -> None:
     assert (record()["status"], record()["exit_code"]) == ("completed", 0)
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGUSR1", 138)])
 def test_a_signal_finishes_the_step_and_saves(
     dltrain: Dltrain, monkeypatch: pytest.MonkeyPatch, name: str, code: int
 ) -> None:
@@ -158,6 +160,27 @@ def test_a_second_sigint_leaves_at_once(dltrain: Dltrain, monkeypatch: pytest.Mo
     assert Path("run/checkpoints/last").read_text().startswith("step-00000006 ")
     assert (record()["status"], record()["exit_code"]) == ("stopped", 130)
     assert dltrain("fit", "--resume", "run").code == 0
+
+
+def test_a_signal_after_the_last_step_is_not_forgotten(
+    dltrain: Dltrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while the last checkpoint is saved; what is left is the evaluation on the test split."""
+    save = TrainingRun._save
+
+    def save_and_signal(self: TrainingRun, state: TrainingState, best: bool) -> Path:
+        if state.step == 18:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return save(self, state, best)
+
+    dltrain("fit", "c.yaml", "--run-dir", "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingRun, "_save", save_and_signal)
+        assert dltrain("fit", "c.yaml", "--run-dir", "run").code == 143
+    assert (record()["status"], record()["exit_code"]) == ("stopped", 143)
+    assert dltrain("fit", "--resume", "run").code == 0
+    for file in ("metrics.jsonl", "summary.json"):
+        assert Path("run", file).read_text() == Path("whole", file).read_text()
 
 
 def test_requirements(dltrain: Dltrain) -> None:

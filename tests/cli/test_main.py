@@ -179,7 +179,9 @@ def test_a_bug_shows_a_traceback_and_asks_for_a_report(
     assert f"this is a bug in dltrain {dltrain.__version__}; please report it" in err.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138)]
+)
 def test_a_signal_cleans_up_and_gives_its_exit_code(
     sent: signal.Signals, code: int, install: Callable[[Callable[[], None]], None]
 ) -> None:

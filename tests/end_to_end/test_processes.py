@@ -37,7 +37,9 @@ def test_fit_eval_predict(tmp_path: Path) -> None:
     assert json.loads(out)["step"] == json.loads((tmp_path / path / "summary.json").read_text())["best_step"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)]
+)
 def test_a_signal_while_training(tmp_path: Path, number: signal.Signals, code: int) -> None:
     (tmp_path / "c.yaml").write_text(softmax_config(write_data(tmp_path), epochs=10**6))
     process = start(tmp_path, "fit", "c.yaml", "--run-dir", "run")

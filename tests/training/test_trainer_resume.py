@@ -15,7 +15,7 @@ from run_helpers import autoencoder_config, busy_config, parsed, softmax_config,
 from dltrain.config import parse_document
 from dltrain.errors import DivergedError, RunError
 from dltrain.training.checkpoints import CheckpointStore
-from dltrain.training.records import Finished, Record, StepDone
+from dltrain.training.records import CheckpointSaved, Finished, Record, StepDone
 from dltrain.training.run_directory import RunDirectory
 from dltrain.training.trained_run import parse_config, read_config
 from dltrain.training.training_run import TrainingRun, prepare
@@ -88,6 +88,32 @@ def test_stopped_after_every_step(tmp_path: Path) -> None:
         resume(tmp_path / "run", stop_after=step)
     resume(tmp_path / "run")
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+def test_stopped_within_an_evaluation(tmp_path: Path) -> None:
+    """The checkpoint then is of the epoch's last step, and the evaluation is made again."""
+    text = softmax_config(write_data(tmp_path))
+    train(text, tmp_path / "whole")
+    for after in range(1, 4):  # batches of 10 examples, 4 at a time
+        asked = 0
+
+        def should_stop() -> bool:
+            nonlocal asked
+            asked += 1
+            return asked == 6 + after  # noqa: B023
+
+        folder = tmp_path / f"run-{after}"
+        with (
+            RunDirectory.create(folder) as directory,
+            TrainingRun.start(
+                prepare(parsed(text)), directory, document=parse_document(text, "c.yaml")
+            ) as run,
+        ):
+            records = list(run.records(should_stop))
+        assert [type(record) for record in records[-2:]] == [StepDone, CheckpointSaved]
+        assert CheckpointStore(folder / "checkpoints").load("last").step == 6
+        resume(folder)
+        assert outcome(folder) == outcome(tmp_path / "whole")
 
 
 def test_rows_after_the_checkpoint_are_made_again(tmp_path: Path) -> None:
