@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator
@@ -115,3 +117,10 @@ def sync_folder(folder: Path) -> None:
 def temporary_name(path: Path) -> Path:
     """An unused hidden name beside `path`."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+
+
+def remove_temporary(folder: Path) -> None:
+    """Removes what killed processes left in `folder`, which must be the caller's alone. Raises OSError."""
+    for path in list(folder.iterdir()):
+        if re.fullmatch(r"\..+\.[0-9a-f]{12}\.tmp", path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -26,6 +26,7 @@ import numpy as np
 from dltrain.errors import RunError, StorageError
 from dltrain.training.atomic_files import (
     read_plain_file,
+    remove_temporary,
     storage_errors,
     sync_folder,
     temporary_name,
@@ -209,6 +210,7 @@ class CheckpointStore:
 
     def _tidy(self) -> None:
         """Undoes what a save that was cut off left behind."""
+        remove_temporary(self.folder)
         for name in os.listdir(self.folder):
             path = self.folder / name
             if name.endswith(".replaced"):  # the old checkpoint of a step that was being saved again
@@ -217,8 +219,6 @@ class CheckpointStore:
                     shutil.rmtree(path)
                 else:
                     os.rename(path, original)
-            elif name.startswith(".") and name.endswith(".tmp"):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _prune(self, newest: int) -> None:
         """Removes all but the `keep` newest up to step `newest`, and the best one as each of these saw it."""

@@ -22,7 +22,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from dltrain.errors import DltrainError, RunError, UsageError
-from dltrain.training.atomic_files import read_plain_file, storage_errors, sync_folder, write_atomically
+from dltrain.training.atomic_files import (
+    read_plain_file,
+    remove_temporary,
+    storage_errors,
+    sync_folder,
+    write_atomically,
+)
 from dltrain.training.run_lock import RunLock
 
 Status = Literal["running", "completed", "stopped", "failed", "diverged"]
@@ -202,7 +208,12 @@ class RunDirectory:
         )
 
     def resume(self, *, step: int, command: Sequence[str], environment: Mapping[str, Any]) -> None:
-        """Notes in `run.json` that training goes on after `step`, and that the run is running again."""
+        """Notes in `run.json` that training goes on after `step`, and that the run is running again.
+
+        What a killed process left under a temporary name is removed.
+        """
+        with storage_errors(self.path, "cannot tidy up"):
+            remove_temporary(self.path)
         record = self.record()
         again = {"at": _now(), "step": step, "command": list(command), **environment}
         resumed = [*record.get("resumed", []), again]
