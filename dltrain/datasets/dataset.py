@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from dltrain.datasets.split import Split
 from dltrain.errors import ConfigError, DataError
 
 Target = Literal["label", "input"]
+BLOCK_VALUES = 2**18  # how many inputs are checked at a time
 MOST_CLASSES = 10**6  # a label beyond is a mistake, such as an identifier, and no model could be as wide
 
 
@@ -85,7 +87,7 @@ class Dataset(Component, kind="dataset"):
         """
         train, test = (_checked(part) for part in self.read())
         input_shape = train.inputs.shape[1:]
-        if (test.inputs.shape[1:], test.inputs.dtype) != (input_shape, train.inputs.dtype):
+        if test.inputs.shape[1:] != input_shape or _is_bytes(test.inputs) != _is_bytes(train.inputs):
             raise DataError(
                 "training and test inputs differ",
                 where=test.inputs_source,
@@ -124,7 +126,7 @@ class Dataset(Component, kind="dataset"):
 
     def _check_scale(self, part: Stored) -> None:
         """Raises ConfigError when `scale` makes an input infinite."""
-        if self.scale is None or self.scale <= 1 or part.inputs.dtype == np.uint8:
+        if self.scale is None or self.scale <= 1 or _is_bytes(part.inputs):
             return
         largest = max(abs(float(part.inputs.min())), abs(float(part.inputs.max())))
         if largest * self.scale > float(np.finfo(np.float32).max):
@@ -149,22 +151,23 @@ class Dataset(Component, kind="dataset"):
 
 
 def _checked(part: Stored) -> Stored:
-    """The same examples with inputs of uint8 or float32 and labels of int64."""
-    inputs = _checked_inputs(part.inputs, part.inputs_source)
+    """The same examples, inputs as they are and labels as int64."""
+    _check_inputs(part.inputs, part.inputs_source)
     if part.labels is None:
-        return replace(part, inputs=inputs)
+        return part
     labels = _checked_labels(part.labels, part.labels_source)
-    if len(inputs) != len(labels):
+    if len(part.inputs) != len(labels):
         raise DataError(
             "inputs and labels differ in number",
             where=part.labels_source,
-            why=f"{len(labels)} labels for {len(inputs)} inputs in {part.inputs_source}",
+            why=f"{len(labels)} labels for {len(part.inputs)} inputs in {part.inputs_source}",
             fix="give files that belong together",
         )
-    return replace(part, inputs=inputs, labels=labels)
+    return replace(part, labels=labels)
 
 
-def _checked_inputs(inputs: NDArray[Any], source: str) -> NDArray[Any]:
+def _check_inputs(inputs: NDArray[Any], source: str) -> None:
+    """Raises DataError unless the inputs are bytes, or floating and finite in float32."""
     if inputs.ndim < 2:
         raise DataError(
             "inputs must have a dimension for the examples and others for their values",
@@ -172,26 +175,32 @@ def _checked_inputs(inputs: NDArray[Any], source: str) -> NDArray[Any]:
             why=f"it holds {_describe(inputs, whole=True)}",
             fix="reshape them, or name the file of the inputs",
         )
-    if inputs.dtype == np.uint8:
-        return inputs
+    if _is_bytes(inputs):
+        return
     if inputs.dtype.kind != "f":
         raise DataError(
             "inputs must be uint8 or floating",
             where=source,
-            why=f"they are {inputs.dtype}",
+            why=f"they are {inputs.dtype.name}",
             fix="convert them",
         )
-    with np.errstate(over="ignore"):
-        inputs = inputs.astype(np.float32, copy=False)
-    if not np.isfinite(inputs).all():
-        example = int(np.argmin(np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1)))
-        raise DataError(
-            "input that is not finite in float32",
-            where=source,
-            why=f"in example {example}",
-            fix="correct or remove the example",
-        )
-    return inputs
+    # In blocks: the inputs may be mapped from a file that is larger than memory.
+    block = max(1, BLOCK_VALUES // math.prod(inputs.shape[1:]))
+    for start in range(0, len(inputs), block):
+        with np.errstate(over="ignore"):
+            finite = np.isfinite(inputs[start : start + block].astype(np.float32, copy=False))
+        if not finite.all():
+            example = start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
+            raise DataError(
+                "input that is not finite in float32",
+                where=source,
+                why=f"in example {example}",
+                fix="correct or remove the example",
+            )
+
+
+def _is_bytes(inputs: NDArray[Any]) -> bool:
+    return inputs.dtype == np.uint8
 
 
 def _checked_labels(labels: NDArray[Any], source: str) -> NDArray[np.int64]:
@@ -216,4 +225,4 @@ def _checked_labels(labels: NDArray[Any], source: str) -> NDArray[np.int64]:
 
 def _describe(array: NDArray[Any], whole: bool = False) -> str:
     shape = array.shape if whole else array.shape[1:]
-    return f"{' x '.join(map(str, shape))} of {array.dtype}"
+    return f"{' x '.join(map(str, shape))} of {array.dtype.name}"

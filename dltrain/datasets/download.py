@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from dltrain.datasets.published import PublishedFile, PublishedSet
-from dltrain.datasets.reading import open_content
+from dltrain.datasets.reading import open_content, part_path
 from dltrain.datasets.transfer import TransferError, transfer
 from dltrain.errors import DataError, StorageError
 
@@ -139,25 +138,21 @@ class _WrongContentError(Exception):
 def _place(file: PublishedFile, folder: Path, bring: Callable[[BinaryIO], None]) -> Path:
     """Puts the file that `bring` writes into the folder if its checksum is right; else leaves no trace."""
     folder.mkdir(parents=True, exist_ok=True)
-    # The name is nobody else's, so that several downloads into one folder do not meet.
-    part_path = folder / f".{file.name}.{secrets.token_hex(8)}.part"
-    try:
-        with open(part_path, "x+b") as part:
+    with part_path(folder, file.name) as part_file:
+        with open(part_file, "x+b") as part:
             bring(part)
             part.flush()
             os.fsync(part.fileno())
             part.seek(0)
             _, compressed = open_content(part)
-        if fault := file.fault(part_path):
+        if fault := file.fault(part_file):
             raise _WrongContentError(fault)
         damaged = file.find(folder)
         path = folder / (f"{file.name}.gz" if compressed else file.name)
-        os.replace(part_path, path)
+        os.replace(part_file, path)
         if damaged and damaged != path:
             damaged.unlink(missing_ok=True)
         return path
-    finally:
-        part_path.unlink(missing_ok=True)
 
 
 @contextmanager

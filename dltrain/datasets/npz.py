@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import math
 import os
+import struct
 import warnings
 import zipfile
 import zlib
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from dltrain.datasets.dataset import Dataset, Stored
-from dltrain.datasets.reading import MAXIMUM_DEFLATE_RATIO, Damage, fill, require_file
+from dltrain.datasets.reading import CHUNK, MAXIMUM_DEFLATE_RATIO, Damage, fill, map_array, require_file
 from dltrain.errors import DataError, StorageError
 
 # What zipfile, zlib and NumPy raise about content that they cannot take. RuntimeError is for encrypted
@@ -49,9 +50,11 @@ class Npz(Dataset, name="npz"):
 
 
 def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
-    """The numeric array `name` of the `.npz` file at `path`, in the machine's byte order.
+    """The numeric array `name` of the `.npz` file at `path`, in the file's byte order.
 
-    As `numpy.load`, but sizes are checked before anything is allocated, and pickled objects are not known.
+    As `numpy.load`, but sizes are checked before anything is allocated, pickled objects are not known, and an
+    array that is stored without compression, in C order, is memory-mapped, see `map_array`, once its checksum
+    is seen to be right.
 
     Raises:
         DataError: the file is missing, damaged, or has no such array of numbers.
@@ -60,7 +63,7 @@ def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
     place = os.fspath(path)
     require_file(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
             if f"{name}.npy" not in archive.namelist():
                 held = ", ".join(member.removesuffix(".npy") for member in archive.namelist()) or "nothing"
                 raise DataError(
@@ -69,10 +72,18 @@ def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
             entry = archive.getinfo(f"{name}.npy")
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise Damage("it is compressed in a way that numpy.savez_compressed does not use")
-            ratio = MAXIMUM_DEFLATE_RATIO if entry.compress_type == zipfile.ZIP_DEFLATED else 1
-            capacity = min(entry.compress_size, os.path.getsize(path)) * ratio
-            with archive.open(entry) as member:
-                return _read_array(cast(zipfile.ZipExtFile, member), entry.file_size, capacity)
+            stored = entry.compress_type == zipfile.ZIP_STORED
+            capacity = min(entry.compress_size, os.path.getsize(path))
+            with archive.open(entry) as opened:
+                member = cast(zipfile.ZipExtFile, opened)
+                ratio = 1 if stored else MAXIMUM_DEFLATE_RATIO
+                shape, fortran_order, dtype = _read_header(member, entry.file_size, capacity * ratio)
+                if stored and not fortran_order:
+                    start = member.tell()
+                    while member.read(CHUNK):  # to the end, where zipfile compares the checksum
+                        pass
+                    return map_array(file, shape, dtype, _content_start(file, entry) + start)
+                return _read_array(member, shape, fortran_order, dtype)
     except Damage as damage:
         reason = str(damage)
     except UNREADABLE as error:
@@ -88,7 +99,10 @@ def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
     )
 
 
-def _read_array(member: zipfile.ZipExtFile, size: int, capacity: int) -> NDArray[Any]:
+def _read_header(
+    member: zipfile.ZipExtFile, size: int, capacity: int
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran's order, and type of an entry of `size` bytes that can hold `capacity`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about arrays that Python 2 wrote, which are as good
         readers = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
@@ -104,6 +118,19 @@ def _read_array(member: zipfile.ZipExtFile, size: int, capacity: int) -> NDArray
         raise Damage(f"it is empty or no list of examples: its header promises {promise}")
     if member.tell() + promised != size or size > capacity:
         raise Damage(f"its header promises {promise}, but it cannot hold that")
+    return shape, fortran_order, dtype
+
+
+def _read_array(
+    member: zipfile.ZipExtFile, shape: tuple[int, ...], fortran_order: bool, dtype: np.dtype[Any]
+) -> NDArray[Any]:
     array = np.empty(shape, dtype, order="F" if fortran_order else "C")
     fill(array.T if fortran_order else array, member)
-    return np.ascontiguousarray(array, dtype.newbyteorder("="))
+    return np.ascontiguousarray(array)
+
+
+def _content_start(file: BinaryIO, entry: zipfile.ZipInfo) -> int:
+    """Where in the archive an entry's content begins (PKWARE, ".ZIP File Format Specification", 4.3.7)."""
+    file.seek(entry.header_offset + 26)
+    name_length, extra_length = struct.unpack("<HH", file.read(4))
+    return int(entry.header_offset + 30 + name_length + extra_length)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import mmap
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
@@ -47,4 +52,28 @@ def fill(array: NDArray[Any], stream: ReadableInto) -> None:
     while filled < len(content) and (count := stream.readinto(content[filled : filled + CHUNK])):
         filled += count
     if filled < len(content):
-        raise Damage(f"it ends after {filled} of the {len(content)} bytes that its header promises")
+        raise Damage(ends_early(filled, len(content)))
+
+
+def ends_early(found: int, promised: int) -> str:
+    return f"it ends after {found} of the {promised} bytes that its header promises"
+
+
+def map_array(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> NDArray[Any]:
+    """The array that begins `offset` bytes into the file: read-only, its pages read from disk when used.
+
+    It stays usable when the file is closed, removed or replaced, but not when the file itself is cut.
+    """
+    mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return np.ndarray(shape, dtype, mapping, offset)
+
+
+@contextmanager
+def part_path(folder: Path, name: str) -> Iterator[Path]:
+    """A path in `folder` for a file to be made under, and then renamed; what is left there is removed."""
+    # The name is nobody else's, so that several processes that make the same file do not meet.
+    path = folder / f".{name}.{secrets.token_hex(8)}.part"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)

@@ -12,7 +12,8 @@ class Split:
     """Some of the examples of two arrays that it shares with other splits.
 
     Arguments:
-        inputs: [stored, *input_shape], uint8 or float32.
+        inputs: [stored, *input_shape], uint8 or floating, in C order; may be mapped from a file, in any byte
+            order and at any address.
         labels: int64[stored], or None when the input itself is the target.
         rows: int64[examples], which of the stored examples belong to the split, in its order.
         scale: what a stored value is multiplied by.
@@ -27,10 +28,17 @@ class Split:
     ) -> None:
         self._inputs, self._labels, self._rows = inputs, labels, rows
         self._scale = np.float32(scale)
-        self._stored_batch = np.empty((0, *inputs.shape[1:]), inputs.dtype)
+        # Taken as bytes: of an array that is not aligned NumPy would first make an aligned copy of it all.
+        self._bytes = inputs.reshape(len(inputs), -1).view(np.uint8)
+        self._taken = np.empty((0, self._bytes.shape[1]), np.uint8)
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def stored(self) -> tuple[NDArray[Any], ...]:
+        """Its arrays, the inputs first: as they are stored, shared with other splits, not to be changed."""
+        return tuple(array for array in (self._inputs, self._labels, self._rows) if array is not None)
 
     def gather(
         self,
@@ -51,16 +59,21 @@ class Split:
             ValueError: a buffer has the wrong shape, or the split has no labels to give.
         """
         rows = self._rows.take(index)  # this take checks the index, so that those below may skip it ("clip")
-        if self._inputs.dtype == np.float32:
+        dtype = self._inputs.dtype
+        if dtype == np.float32 and self._inputs.flags.aligned:
             self._inputs.take(rows, 0, inputs, "clip")
-            if self._scale != 1:
-                np.multiply(inputs, self._scale, out=inputs)
         else:
-            if len(self._stored_batch) < len(rows):
-                self._stored_batch = np.empty((len(rows), *self._inputs.shape[1:]), self._inputs.dtype)
-            stored = self._stored_batch[: len(rows)]
-            self._inputs.take(rows, 0, stored, "clip")
-            np.multiply(stored, self._scale, out=inputs)
+            if len(self._taken) < len(rows):
+                self._taken = np.empty((len(rows), self._bytes.shape[1]), np.uint8)
+            taken = self._taken[: len(rows)]
+            self._bytes.take(rows, 0, taken, "clip")
+            stored = taken.view(dtype).reshape(len(rows), *self._inputs.shape[1:])
+            if dtype == np.uint8:
+                np.multiply(stored, self._scale, out=inputs)
+            else:
+                np.copyto(inputs, stored, casting="same_kind")
+        if dtype != np.uint8 and self._scale != 1:
+            np.multiply(inputs, self._scale, out=inputs)
         if targets is not None:
             if self._labels is None:
                 raise ValueError("the target of this data set is its input: it has no labels")

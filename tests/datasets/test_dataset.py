@@ -148,7 +148,7 @@ MISFITS = {
     "fewer labels than inputs": ({"y_train": TRAIN_LABELS[:-1]}, "19 labels for 20 inputs in x_train"),
     "more labels than inputs": ({"y_test": TRAIN_LABELS}, "20 labels for 5 inputs in x_test"),
     "another shape in test": ({"x_test": TEST[:, :, :2]}, "2 x 2 of uint8, but 2 x 3 of uint8 in training"),
-    "another type in test": ({"x_test": TEST / 1.0}, "2 x 3 of float32, but 2 x 3 of uint8 in training"),
+    "another type in test": ({"x_test": TEST / 1.0}, "2 x 3 of float64, but 2 x 3 of uint8 in training"),
     "negative label": ({"y_train": TRAIN_LABELS.astype(int) - 1}, "y_train in .*: a label is -1"),
     "label that training has not": ({"y_test": TEST_LABELS + 1}, "a label is 4, but the classes are 0 to 3"),
     "label beyond int64": ({"y_train": TRAIN_LABELS + np.uint64(2**63)}, f"a label is {2**63 + 3}"),

@@ -26,7 +26,7 @@ def test_agrees_with_numpy(tmp_path: Path, save: Any, dtype: str) -> None:
         for name in ("x", "fortran", "line"):
             read = read_npz_array(tmp_path / "a.npz", name)
             np.testing.assert_array_equal(read, truth[name])
-            assert read.dtype == truth[name].dtype.newbyteorder("=")
+            assert read.dtype == truth[name].dtype
             assert read.flags.c_contiguous
 
 

@@ -16,7 +16,7 @@ def stored(dtype: str) -> np.ndarray[Any, Any]:
     return np.arange(5 * 2 * 3, dtype=dtype).reshape(5, 2, 3)
 
 
-@pytest.mark.parametrize("dtype", ["u1", "f4"])
+@pytest.mark.parametrize("dtype", ["u1", "f4", ">f4", "f8", ">f8", "f2"])
 @pytest.mark.parametrize("scale", [1.0, 0.25])
 @pytest.mark.parametrize("index", [[0], [2, 0], [1, 1, 1, 1], [], list(range(3)) * 5])
 def test_writes_the_scaled_inputs_and_the_labels(dtype: str, scale: float, index: list[int]) -> None:

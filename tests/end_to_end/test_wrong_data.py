@@ -79,7 +79,7 @@ def with_inputs(change: Callable[[Any], Any], *parts: str) -> Callable[[Arrays],
         ),
         (
             with_inputs(lambda x: x / 255, "test"),
-            "training and test inputs differ: x_test in data.npz: an example is 4 x 4 of float32, ...; ...",
+            "training and test inputs differ: x_test in data.npz: an example is 4 x 4 of float64, ...; ...",
         ),
         (
             with_inputs(lambda x: x.astype(np.int16)),
