@@ -38,17 +38,25 @@ class BatchFunction:
 
         Raises DivergedError, with the first op that is not finite, when the loss is not.
         """
-        batch = len(index)
-        if batch not in self._bound:
-            self._bound[batch] = self._function.bind(batch=batch)
-        bound = self._bound[batch]
-        gather_into(bound.inputs, split, index)
+        bound = self.gather(split, index)
         try:
             return bound()
         except DivergedError as error:
             gather_into(bound.inputs, split, index)
             feeds = dict(zip(self._fed, bound.inputs, strict=True))
             raise explained(error, self._session, self._loss, feeds) from None
+
+    def gather(self, split: Split, index: NDArray[np.int64]) -> BoundFunction:
+        """The function for the batch's size, with the examples in its inputs."""
+        bound = self.bound(len(index))
+        gather_into(bound.inputs, split, index)
+        return bound
+
+    def bound(self, batch: int) -> BoundFunction:
+        """The function for a batch of this size; compiled when first asked for."""
+        if batch not in self._bound:
+            self._bound[batch] = self._function.bind(batch=batch)
+        return self._bound[batch]
 
 
 def gather_into(arrays: Sequence[Array], split: Split, index: NDArray[np.int64]) -> None:
@@ -79,7 +87,7 @@ class Evaluator:
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         evaluation = network.evaluation
-        figures = {"loss": evaluation.loss, **evaluation.metrics}
+        figures = evaluation.figures
         self._figures = figures if names is None else {name: figures[name] for name in names}
         self._sums = evaluation.sums
         self._batch_size = network.config.train.evaluation_batch_size

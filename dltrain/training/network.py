@@ -29,6 +29,11 @@ class Training:
     learning_rate: Tensor
     updates: Updates
 
+    @property
+    def fetches(self) -> list[Tensor | Updates]:
+        """What a step computes; `minimized` is its guard."""
+        return [self.loss, self.learning_rate, self.updates]
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -45,6 +50,11 @@ class Evaluation:
     loss: Tensor
     metrics: Mapping[str, Tensor]
     sums: frozenset[str]
+
+    @property
+    def figures(self) -> dict[str, Tensor]:
+        """All figures by name, the loss first."""
+        return {"loss": self.loss, **self.metrics}
 
     @property
     def scalars(self) -> tuple[str, ...]:

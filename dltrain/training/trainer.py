@@ -135,8 +135,7 @@ class Trainer:
 
     def _step_function(self) -> BatchFunction:
         training = self.training
-        fetches = [training.loss, training.learning_rate, training.updates]
-        return BatchFunction(self.session, self.network, fetches, loss=training.minimized)
+        return BatchFunction(self.session, self.network, training.fetches, loss=training.minimized)
 
     def _step(self, run_step: BatchFunction, batch: NDArray[np.int64]) -> tuple[float, float]:
         """The loss before the step, and its learning rate."""

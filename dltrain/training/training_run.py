@@ -48,7 +48,11 @@ def prepare(config: RunConfig) -> Prepared:
         ConfigError, GraphError: parts of the config don't fit each other, or the data; with the key.
         DataError: the data set is missing or damaged.
     """
-    data = config.dataset.load()
+    return assemble(config, config.dataset.load())
+
+
+def assemble(config: RunConfig, data: Data) -> Prepared:
+    """Builds the graph for a data set that is loaded; raises ConfigError or GraphError as `prepare`."""
     network = build_network(config, data.input_shape, data.classes)
     training = network.add_training(config.total_steps(len(data.splits["train"])))
     check_watched(network, data)

@@ -1,0 +1,142 @@
+"""`dltrain plan`: the compiled plan of a config, call by call, with times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+
+import click
+
+from dltrain.autodiff import Session
+from dltrain.autodiff.session import Kernels
+from dltrain.cli.computing import computing_options
+from dltrain.cli.config_file import load_config, located
+from dltrain.cli.quantities import shown_bytes, shown_operations
+from dltrain.errors import UsageError
+from dltrain.training.plan_report import Line, Phase, PlanReport, report_plan
+from dltrain.training.training_run import prepare
+
+WIDTHS = {
+    "#": 3,
+    "phase": 7,
+    "kernel": 9,
+    "ops": 30,
+    "in": 20,
+    "shape": 10,
+    "writes": 10,
+    "µs": 8,
+    "share": 5,
+}
+RIGHT = {"#", "writes", "µs", "share"}
+
+
+@click.command(epilog="Example: dltrain plan configs/mlp.yaml --kernels numpy train.batch_size=32")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("overrides", metavar="[key=value]...", nargs=-1)
+@click.option(
+    "--phase",
+    type=click.Choice(["training", "evaluation"]),
+    default="training",
+    show_default=True,
+    help="A step of training, or the evaluation of a batch.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--source", is_flag=True, help="Print the generated C instead.")
+@computing_options
+def plan(
+    config: Path, overrides: tuple[str, ...], phase: Phase, as_json: bool, source: bool, kernels: Kernels
+) -> None:
+    """Show what a step of training on CONFIG comes to, and what takes its time.
+
+    The plan is compiled, filled with the first examples and timed: of each kernel call the least time of some
+    repetitions. Calls of an elementwise group that is computed in tiles are one line. Nothing is written.
+    """
+    document, parsed = load_config(config, overrides)
+    with located(document):
+        prepared = prepare(parsed)
+        report = report_plan(prepared, Session(prepared.network.graph, kernels=kernels), phase)
+    if source and not report.source:
+        raise UsageError("the plan has no C", why="its kernels are NumPy's", fix="use --kernels native")
+    if source:
+        click.echo(report.source)
+    elif as_json:
+        click.echo(json.dumps(asdict(report)))
+    else:
+        click.echo("\n".join(table(report)))
+
+
+def table(report: PlanReport) -> list[str]:
+    """The report as lines of at most 110 columns."""
+    return [
+        f"{report.phase}, batch of {report.batch}, {report.kernels} kernels",
+        "",
+        _row(list(WIDTHS)),
+        *(_row(_cells(number, line, report)) for number, line in enumerate(report.lines, start=1)),
+        "",
+        *_totals(report),
+    ]
+
+
+def _row(cells: Sequence[str]) -> str:
+    parts = []
+    for (name, width), cell in zip(WIDTHS.items(), cells, strict=True):
+        parts.append(f"{cell:>{width}}" if name in RIGHT else f"{cell:<{width}}")
+    return " ".join(parts).rstrip()
+
+
+def _cells(number: int, line: Line, report: PlanReport) -> list[str]:
+    return [
+        str(number),
+        line.phase,
+        line.kernel,
+        _ops(line, WIDTHS["ops"]),
+        _end(line.scope, WIDTHS["in"]),
+        _end("x".join(map(str, line.shape)) or "scalar", WIDTHS["shape"]),
+        shown_bytes(line.written),
+        f"{line.seconds * 1e6:.1f}"[: WIDTHS["µs"]],
+        f"{line.seconds / report.in_calls:.1%}",
+    ]
+
+
+def _ops(line: Line, width: int) -> str:
+    """The ops' labels, neighbours of one kind counted, and the number of calls if it is not one.
+
+    Of labels that do not fit, the number: `add relu +3 x4 calls`.
+    """
+    runs = [(label, len(list(same))) for label, same in groupby(line.ops)]
+    labels = [label if count == 1 else f"{count} {label}" for label, count in runs]
+    calls = "" if line.calls == 1 else f" x{line.calls} calls"
+    for taken in range(len(labels), 0, -1):
+        rest = sum(count for _, count in runs[taken:])
+        tail = (f" +{rest}" if rest else "") + calls
+        text = " ".join(labels[:taken])
+        if len(text + tail) <= width:
+            return text + tail
+    return f"{text[: width - len(tail) - 3]}...{tail}"
+
+
+def _end(text: str, width: int) -> str:
+    return text if len(text) <= width else f"...{text[3 - width :]}"
+
+
+def _totals(report: PlanReport) -> list[str]:
+    operations, seconds = report.in_blas
+    calls = sum(line.calls for line in report.lines)
+    step = report.run + report.gather
+    products = f"products    {shown_operations(report.operations)} in matrix products"
+    if seconds:
+        products += (
+            f", {shown_operations(operations)} by BLAS at {operations / seconds / 1e9:.1f} GFLOP/s, "
+            f"{seconds / step:.0%} of run and gathering"
+        )
+    return [
+        f"memory      variables {shown_bytes(report.variables)} ({report.parameters:,} parameters), "
+        f"inputs {shown_bytes(report.inputs)}, buffers {shown_bytes(report.buffers)}, "
+        f"scratch {shown_bytes(report.scratch)}",
+        f"time        {calls} calls take {report.in_calls * 1e6:,.0f} µs, "
+        f"a whole run {report.run * 1e6:,.0f}, gathering the batch {report.gather * 1e6:,.0f}",
+        products,
+    ]
