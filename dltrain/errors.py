@@ -109,3 +109,14 @@ class StoppedError(DltrainError):
     def __init__(self, what: str, *, signal_number: int, fix: str = "") -> None:
         super().__init__(what, fix=fix)
         self.exit_code = 128 + signal_number
+
+
+class Terminated(KeyboardInterrupt):
+    """What SIGTERM and SIGUSR1 raise where they end a command at once, as SIGINT raises KeyboardInterrupt.
+
+    No error, so that nothing that handles errors takes it for one: it may come anywhere.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__()
+        self.signal_number = signal_number

@@ -115,11 +115,9 @@ def _run_command(name: str, arguments: list[str]) -> None:
 
 
 def _stop(signal_number: int, _frame: FrameType | None) -> None:
-    import signal
+    from dltrain.errors import Terminated
 
-    from dltrain.errors import StoppedError
-
-    raise StoppedError(f"stopped by {signal.Signals(signal_number).name}", signal_number=signal_number)
+    raise Terminated(signal_number)
 
 
 def _unknown(name: str) -> DltrainError:
@@ -169,11 +167,15 @@ def _report(error: BaseException, debug: bool) -> int:
 
 def _as_user_error(error: BaseException) -> DltrainError | None:
     """The error with its line and exit code, or None for a bug."""
-    from dltrain.errors import DltrainError, StoppedError, StorageError
+    import signal
+
+    from dltrain.errors import DltrainError, StoppedError, StorageError, Terminated
 
     match error:
         case DltrainError():
             return error
+        case Terminated(signal_number=number):
+            return StoppedError(f"stopped by {signal.Signals(number).name}", signal_number=number)
         case KeyboardInterrupt():
             return StoppedError("interrupted", signal_number=2)
         case MemoryError():

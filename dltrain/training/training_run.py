@@ -13,7 +13,7 @@ from dltrain.autodiff import Session
 from dltrain.autodiff.session import Kernels
 from dltrain.config import Document, dump, to_yaml
 from dltrain.datasets import Data
-from dltrain.errors import DivergedError, DltrainError, RequirementError, StoppedError
+from dltrain.errors import DivergedError, DltrainError, RequirementError, StoppedError, Terminated
 from dltrain.training.atomic_files import write_atomically
 from dltrain.training.checkpoints import CheckpointStore
 from dltrain.training.divergence import check_finite
@@ -221,6 +221,8 @@ def _ending(error: BaseException | None) -> tuple[Status, int]:
             return "diverged", error.exit_code
         case StoppedError():
             return "stopped", error.exit_code
+        case Terminated(signal_number=number):
+            return "stopped", 128 + number
         case KeyboardInterrupt():
             return "stopped", 130
         case DltrainError():
