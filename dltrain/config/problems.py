@@ -18,9 +18,14 @@ from dltrain.config.strict_yaml import KeyPath, plain_scalar
 from dltrain.config.text import counted, nearest, printable, quoted, shown
 from dltrain.errors import ConfigError
 
+MOST_PROBLEMS = 100  # that are explained; who has more began with a wrong file
+
 
 def config_error(cls: type[Section], document: Document, error: ValidationError) -> ConfigError:
-    """One ConfigError with a line for each problem that validating `document` as a `cls` met."""
+    """One ConfigError with a line for each problem that validating `document` as a `cls` met.
+
+    Of more than `MOST_PROBLEMS`, the last line says how many there are.
+    """
     faults = [_locate(cls, document.value, details) for details in error.errors(include_url=False)]
     problems: list[ConfigError] = []
     by_path: dict[KeyPath, list[_Fault]] = {}
@@ -28,10 +33,14 @@ def config_error(cls: type[Section], document: Document, error: ValidationError)
     faults.sort(key=lambda fault: max(order.get(fault.path[:n], 0) for n in range(len(fault.path) + 1)))
     for fault in faults:
         by_path.setdefault(fault.path, []).append(fault)
-    for path, alternatives in by_path.items():
+    enclosing = {path[:n] for path in by_path for n in range(len(path))}
+    for done, (path, alternatives) in enumerate(by_path.items()):
+        if len(problems) >= MOST_PROBLEMS:
+            more = f"and {counted(len(by_path) - done, 'more wrong key')}"
+            problems.append(ConfigError(more, where=document.source, fix="correct the first ones first"))
+            break
         wanted = [fault for fault in alternatives if fault.expected is not None]
-        deeper = any(len(other) > len(path) and other[: len(path)] == path for other in by_path)
-        if wanted and not deeper:  # the types of a union each complain: say together what would be taken
+        if wanted and path not in enclosing:  # the types of a union each complain: say together what is taken
             problems.append(_unexpected(document, wanted))
         problems.extend(_other(document, fault) for fault in alternatives if fault.expected is None)
     return ConfigError.together(problems)

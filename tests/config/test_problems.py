@@ -256,3 +256,10 @@ def test_any_data_gives_a_config_or_clear_problems(data: dict[str, Any]) -> None
     except ConfigError as error:
         unclear = [line for line in error.lines if ": x.yaml:" not in line or not line.isprintable()]
         assert unclear == []
+
+
+def test_of_very_many_problems_the_first_are_told() -> None:
+    lines = problems("optimizer: adam\n" + "".join(f"k{n}: 1\n" for n in range(5000)))
+    assert len(lines) == 101
+    assert lines[99].startswith("unknown key 'k99': x.yaml:101:1; ")
+    assert lines[100] == "and 4900 more wrong keys: x.yaml; correct the first ones first"
