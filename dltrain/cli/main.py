@@ -152,7 +152,7 @@ def _report(error: BaseException, debug: bool) -> int:
         import traceback
 
         for line in "".join(traceback.format_exception(error)).splitlines():
-            print(_printable(line), file=sys.stderr)
+            _say(_printable(line))
     if user_error is None:
         from dltrain import __version__
         from dltrain.errors import DltrainError
@@ -161,8 +161,15 @@ def _report(error: BaseException, debug: bool) -> int:
             f"this is a bug in dltrain {__version__}", fix="please report it, with all of the above"
         )
     for line in user_error.lines:
-        print(f"dltrain: error: {_printable(line)}", file=sys.stderr)
+        _say(f"dltrain: error: {_printable(line)}")
     return user_error.exit_code
+
+
+def _say(line: str) -> None:
+    from contextlib import suppress
+
+    with suppress(OSError):  # of a full disk, perhaps: the exit code still tells
+        print(line, file=sys.stderr)
 
 
 def _as_user_error(error: BaseException) -> DltrainError | None:
@@ -196,7 +203,8 @@ def _drop_unwritable_output() -> None:
     """Keeps Python from failing once more, when it ends, over output that cannot be written."""
     import os
 
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -128,14 +128,14 @@ class CheckpointStore:
                 if path.exists():
                     os.rename(path, _replaced(path))
                 os.rename(temporary, path)
+                sync_folder(self.folder)
+                self._point("best", best_step)
+                self._point("last", step)
+                self._prune(step)
             except BaseException:
                 with suppress(OSError):
                     self._tidy()
                 raise
-            sync_folder(self.folder)
-            self._point("best", best_step)
-            self._point("last", step)
-            self._prune(step)
         return path
 
     def load(self, which: str | Path) -> Checkpoint:
