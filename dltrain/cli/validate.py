@@ -10,7 +10,9 @@ import click
 
 from dltrain.autodiff import Variable
 from dltrain.cli.config_file import load_config, located
+from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.config import json_schema
+from dltrain.training.resources import PeakMemory, Resources, measure_resources
 from dltrain.training.run_config import RunConfig
 from dltrain.training.training_run import Prepared, prepare
 
@@ -23,11 +25,19 @@ from dltrain.training.training_run import Prepared, prepare
 @click.option(
     "--json-schema", "wants_schema", is_flag=True, help="Print the JSON Schema of configs, for editors."
 )
-def validate(config: Path | None, overrides: tuple[str, ...], wants_schema: bool) -> None:
+@click.option(
+    "--cost",
+    "wants_cost",
+    is_flag=True,
+    help="Print also what training takes: memory, disk, floating-point operations.",
+)
+def validate(config: Path | None, overrides: tuple[str, ...], wants_schema: bool, wants_cost: bool) -> None:
     """Check CONFIG without training.
 
     Checks every key, that the data set is there and whole, and that model, cost, optimizer, metrics and data
     fit each other; prints the model's layers and how many steps training takes.
+
+    With --cost the plans are compiled as `fit` does. Operations are those of the matrix products.
     """
     if wants_schema:
         click.echo(json.dumps(json_schema(RunConfig), indent=2))
@@ -36,8 +46,14 @@ def validate(config: Path | None, overrides: tuple[str, ...], wants_schema: bool
         raise click.UsageError("missing CONFIG: give a YAML file")
     document, parsed = load_config(config, overrides)
     with located(document):
-        prepared = prepare(parsed)
-    click.echo("\n".join(_description(prepared)))
+        if wants_cost:
+            import dltrain.cli.fit  # noqa: F401  so that this process is as large as one that trains
+
+            prepared, resources = measure_resources(parsed)
+            lines = [*_description(prepared), *_costs(resources)]
+        else:
+            lines = _description(prepare(parsed))
+    click.echo("\n".join(lines))
 
 
 def _description(prepared: Prepared) -> list[str]:
@@ -65,6 +81,40 @@ def _layers(prepared: Prepared) -> list[str]:
         parameters = sum(prod(variable.spec.sizes) for variable in variables)
         lines.append(f"  {layer.scope:<30} {_sizes(layer.output.shape[1:]):<12} {parameters:>12,}")
     return lines
+
+
+def _costs(resources: Resources) -> list[str]:
+    evaluated = "validation" if "validation" in resources.plans else "test"
+    step, *last = (shown_bytes(plan.bytes) for plan in resources.plans["train"])
+    epoch = resources.operations("train") + resources.operations("validation")
+    per_step = resources.plans["train"][0].operations
+    return [
+        f"memory     data set {shown_bytes(resources.data)}, variables {shown_bytes(resources.variables)}",
+        f"plans      step {step}{''.join(f', last step of an epoch {size}' for size in last)}, "
+        f"evaluation {shown_bytes(resources.plan_bytes(evaluated))}",
+        f"operations {shown_operations(per_step)} a step, {shown_operations(epoch)} an epoch",
+        f"checkpoint {shown_bytes(resources.checkpoint)}",
+        *_peak(resources.peak),
+    ]
+
+
+def _peak(peak: PeakMemory | None) -> list[str]:
+    if peak is None:
+        return ["peak       unknown: this system does not tell the memory of a process"]
+    loading, training, testing = map(shown_bytes, (peak.loading, peak.training, peak.testing))
+    parts = {
+        "program": peak.program,
+        "graph": peak.graph,
+        "data set": peak.data,
+        "variables": peak.variables,
+        "plans": peak.plans,
+        "at times": peak.moment,
+    }
+    return [
+        f"peak       {shown_bytes(peak.total)}: {loading} while the data set is loaded, "
+        f"{training} in training, {testing} in the test",
+        f"training   {', '.join(f'{name} {shown_bytes(size)}' for name, size in parts.items())}",
+    ]
 
 
 def _sizes(shape: tuple[int | str, ...]) -> str:
