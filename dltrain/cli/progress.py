@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
 from dltrain.training.records import EpochDone, Record, Started, StepDone
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 STYLES = ("auto", "bar", "plain", "none")
 
@@ -31,6 +33,8 @@ class Progress:
             case Started():
                 self._epochs = record.total_epochs
                 if self._style == "bar":
+                    from tqdm import tqdm
+
                     self._bar = tqdm(
                         total=record.total_steps, initial=record.start_step, unit=" steps", dynamic_ncols=True
                     )
