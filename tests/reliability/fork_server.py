@@ -63,6 +63,10 @@ class ForkServer:
     def wait(self, pid: int) -> Ended:
         return Ended(*self._ask("wait", pid))
 
+    def wait_until_stopped(self, pid: int) -> None:
+        """Until SIGSTOP has stopped the process."""
+        assert self._ask("wait until stopped", pid)
+
     def run(self, function: Callable[..., int], folder: Path, **arguments: Any) -> Ended:
         return self.wait(self.start(function, folder, **arguments))
 
@@ -103,6 +107,8 @@ def _serve() -> None:
                     _call(name, folder, arguments, *opened)
                 files[pid] = opened
                 answer: Any = pid
+            case "wait until stopped", pid:
+                answer = os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
             case "wait", pid:
                 status = os.waitpid(pid, 0)[1]
                 out, err, told = (_content(file) for file in files.pop(pid))
