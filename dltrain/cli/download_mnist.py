@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 from tqdm import tqdm
 
+from dltrain.cli.printing import say
 from dltrain.datasets.download import copy_from, download
 from dltrain.datasets.published import PUBLISHED
 
@@ -66,9 +67,9 @@ def download_mnist(folder: Path | None, mirrors: tuple[str, ...], source: Path |
         else:
             download(published, folder, reporter, mirrors=mirrors)
     if missing:
-        click.echo(f"{folder} still lacks {', '.join(missing)}")
+        say(f"{folder} still lacks {', '.join(missing)}")
     else:
-        click.echo(f"{published.title} is complete in {folder}")
+        say(f"{published.title} is complete in {folder}")
 
 
 class _Reporter:
@@ -79,7 +80,7 @@ class _Reporter:
 
     def say(self, line: str) -> None:
         self.close()
-        click.echo(line, err=True)
+        say(line, err=True)
 
     def progress(self, name: str, received: int, expected: int | None) -> None:
         if self._bar is None:

@@ -12,7 +12,7 @@ from dltrain.cli.progress import shown
 from dltrain.errors import UsageError
 from dltrain.training.evaluation import Evaluator, plain_figures
 from dltrain.training.run_directory import RunDirectory
-from dltrain.training.trained_run import check_same_data, load_trained
+from dltrain.training.trained_run import load_trained
 
 
 @click.command(epilog="Example: dltrain eval latest --split validation --json")
@@ -40,7 +40,7 @@ def evaluate(run: str, split: str, checkpoint: str, as_json: bool, kernels: Kern
     """
     trained = load_trained(RunDirectory.open(run), checkpoint, kernels)
     data = trained.config.dataset.load()
-    check_same_data(trained.described_data, data)
+    trained.trained_on.check_same(data)
     if split not in data.splits:
         raise UsageError("the run has no validation split", why="dataset.validation_size is 0")
     figures = plain_figures(Evaluator(trained.session, trained.network)(data.splits[split]))

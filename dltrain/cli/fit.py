@@ -15,6 +15,7 @@ import click
 from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import load_config, located
+from dltrain.cli.printing import say, warn
 from dltrain.cli.progress import STYLES, Progress, shown
 from dltrain.config import Document, apply_overrides, parse
 from dltrain.errors import RunError, StoppedError
@@ -84,8 +85,12 @@ def fit(
     key=value items override its keys. The run directory then holds the resolved config, metrics, TensorBoard
     files and checkpoints; the best checkpoint is evaluated on the test split at the end.
 
-    A resumed run takes its config from its directory; only how long it trains (train.epochs, train.steps,
-    train.early_stopping), train.checkpoint_every and train.log_every may change.
+    A resumed run takes its config from its directory. How long it trains (train.epochs, train.steps,
+    train.early_stopping), train.checkpoint_every and train.log_every may change; what else differs from the
+    run's config is refused (exit 5): seed, data, model, cost, optimizer, metrics, and the rest of train.
+
+    SIGINT (Ctrl-C), SIGTERM and SIGUSR1 finish the step, save, and exit with 130, 143 and 138; a second
+    SIGINT leaves at once.
     """
     required = [Requirement.parse(text) for text in requirements]
     if resume is not None:
@@ -166,7 +171,7 @@ def _resumed(
                 fix=f"start a new run; what may change is {', '.join(CHANGEABLE)}",
             )
         prepared = _prepared(document, config, fast, required)
-        with TrainingRun.resume(prepared, directory, kernels=kernels, command=_command(), warn=_warn) as run:
+        with TrainingRun.resume(prepared, directory, kernels=kernels, command=_command(), warn=warn) as run:
             yield document, run
 
 
@@ -198,15 +203,11 @@ def _train(run: TrainingRun, style: str) -> Finished:
 
 def _print_result(run: TrainingRun, finished: Finished, test: Figures) -> None:
     if finished.reason != "completed":
-        click.echo(finished.reason)
+        say(finished.reason)
     loss, others = {"loss": test["loss"]}, {name: test[name] for name in test if name != "loss"}
-    click.echo(f"test {shown(others | loss)}  (best checkpoint, step {finished.best_step})")
-    click.echo(run.directory.path)
+    say(f"test {shown(others | loss)}  (best checkpoint, step {finished.best_step})")
+    say(run.directory.path)
 
 
 def _command() -> list[str]:
     return ["dltrain", *sys.argv[1:]]
-
-
-def _warn(line: str) -> None:
-    click.echo(f"dltrain: warning: {line}", err=True)

@@ -8,6 +8,7 @@ import click
 
 from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options
+from dltrain.cli.printing import say
 from dltrain.training.input_files import check_input_name, read_inputs
 from dltrain.training.prediction import predict as apply_model
 from dltrain.training.prediction import writer_for
@@ -54,4 +55,4 @@ def predict(run: str, source: Path, target: Path, checkpoint: str, kernels: Kern
     write = writer_for(trained, target)
     inputs = read_inputs(source, trained.input_shape)
     write(apply_model(trained, inputs))
-    click.echo(f"{target}: {len(inputs)} examples, step {trained.step}")
+    say(f"{target}: {len(inputs)} examples, step {trained.step}")

@@ -154,11 +154,16 @@ class CheckpointStore:
             raise RunError("not a checkpoint", where=str(path), fix=fix)
         return _read(path, int(match[1]))
 
-    def load_newest(self, on_damaged: Callable[[Path, RunError], None]) -> Checkpoint:
+    def load_newest(
+        self,
+        on_damaged: Callable[[Path, RunError], None],
+        check: Callable[[Checkpoint], object] = lambda _: None,
+    ) -> Checkpoint:
         """Reads the newest checkpoint that is whole, to resume from it, and sets both pointers to match.
 
         Arguments:
             on_damaged: called for each damaged checkpoint that is newer, with its folder and what is wrong.
+            check: raises RunError for a checkpoint that is not to be used, as if it were damaged.
 
         Raises NewerFormatError at once for a checkpoint that only a later dltrain can read.
         """
@@ -169,6 +174,7 @@ class CheckpointStore:
         for step in sorted(self._steps(), reverse=True):
             try:
                 checkpoint = _read(self._path(step), step)
+                check(checkpoint)
             except NewerFormatError:
                 raise
             except RunError as error:
@@ -178,6 +184,11 @@ class CheckpointStore:
                 self._point("last", step)
                 return checkpoint
         raise RunError("no usable checkpoint", where=str(self.folder), fix="start a new run")
+
+    def never_saved(self) -> bool:
+        """Whether no checkpoint was ever saved, as of a process that was killed early."""
+        pointed = any(os.path.lexists(self.folder / pointer) for pointer in ("best", "last"))
+        return self.folder.is_dir() and not pointed and not self._steps()
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}"

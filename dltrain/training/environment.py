@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import dltrain
 
 
 def describe_environment(kernels: str) -> dict[str, Any]:
-    """Plain data for `run.json`: `versions`, `blas`, `threads`, `kernels`, `platform`, `git_commit`.
+    """Plain data for `run.json`: `versions`, `blas`, `cpu`, `threads`, `kernels`, `platform`, `git_commit`.
 
     Never fails.
 
@@ -28,6 +29,7 @@ def describe_environment(kernels: str) -> dict[str, Any]:
             "dltrain": dltrain.__version__,
         },
         "blas": blas(),
+        "cpu": cpu(),
         "threads": threads(),
         "kernels": kernels,
         "platform": platform.platform(),
@@ -40,6 +42,31 @@ def blas() -> dict[str, str]:
     config: Any = np.show_config(mode="dicts")
     found = config.get("Build Dependencies", {}).get("blas", {})
     return {"name": str(found.get("name", "unknown")), "version": str(found.get("version", "unknown"))}
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What may change the last bits of results, such as "numpy was 2.3.0, is 2.4.0"; empty if nothing does.
+
+    Arguments:
+        before, now: of `describe_environment`; `before` perhaps from a file.
+    """
+    old, new = (_deciding(environment) for environment in (before, now))
+    return [f"{key} was {old.get(key, 'unknown')}, is {new[key]}" for key in new if old.get(key) != new[key]]
+
+
+def _deciding(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the bits of results, flat."""
+    versions, library = environment.get("versions"), environment.get("blas")
+    deciding = dict(versions) if isinstance(versions, Mapping) else {}
+    if isinstance(library, Mapping):
+        deciding["BLAS"] = f"{library.get('name')} {library.get('version')}"
+    return deciding | {key: environment.get(key) for key in ("cpu", "threads", "kernels")}
+
+
+def cpu() -> str:
+    """The kind of processor, by which BLAS chooses its kernels; its architecture where BLAS does not tell."""
+    found = (library.get("architecture") for library in threadpool_info())
+    return next((str(name) for name in found if name), platform.machine())
 
 
 def threads() -> int:

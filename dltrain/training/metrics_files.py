@@ -46,6 +46,13 @@ class MetricsFiles:
         files._append_row(columns)
         return files
 
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Removes the files from `folder`, if they are there."""
+        for name in (_LINES, _TABLE):
+            with storage_errors(folder / name, "cannot remove"):
+                (folder / name).unlink(missing_ok=True)
+
     @classmethod
     def open(cls, folder: Path) -> Self:
         """The files that are in `folder`, to be cut back by `truncate_to` and continued.

@@ -47,10 +47,21 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: RunLock | None = None
+        self._id: str | None = None
 
     @property
     def name(self) -> str:
         return self.path.absolute().name
+
+    @property
+    def id(self) -> str:
+        """What tells this run from others, also where it was moved or copied to; in `run.json`."""
+        if self._id is None:
+            identity = self.record().get("id")
+            if not isinstance(identity, str):
+                raise self._damaged_record("it holds no id")
+            self._id = identity
+        return self._id
 
     @property
     def config(self) -> Path:
@@ -188,6 +199,7 @@ class RunDirectory:
             command: the command line, a word an item; `overrides`: its `key=value` items.
             environment: see `describe_environment`.
         """
+        self._id = secrets.token_hex(8)
         with storage_errors(self.checkpoints, "cannot create"):
             self.checkpoints.mkdir()
         write_atomically(self.config, config.encode())
@@ -195,6 +207,7 @@ class RunDirectory:
         self._write_record(
             {
                 "format": 1,
+                "id": self._id,
                 "status": "running",
                 "command": list(command),
                 "overrides": list(overrides),

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dltrain.autodiff import Session
 from dltrain.autodiff.session import Kernels
 from dltrain.config import Document, load_document, parse
-from dltrain.datasets import Data
 from dltrain.errors import ConfigError, GraphError, RunError
 from dltrain.training.checkpoints import CheckpointStore
 from dltrain.training.network import Network, build_network
 from dltrain.training.run_config import RunConfig
 from dltrain.training.run_directory import RunDirectory
+from dltrain.training.saved_state import DescribedData, SavedState
 
 
 @dataclass(frozen=True)
@@ -22,25 +21,24 @@ class TrainedRun:
 
     Attributes:
         step: of the checkpoint.
-        described_data: what `describe_data` said of the data set that the model was trained on.
+        trained_on: the data set that the model was trained on.
     """
 
     config: RunConfig
     network: Network
     session: Session
     step: int
-    described_data: dict[str, Any]
+    trained_on: DescribedData
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Of one example, such as (28, 28)."""
-        return tuple(self.described_data["input_shape"])
+        return tuple(self.trained_on.input_shape)
 
     @property
     def classes(self) -> int | None:
         """Number of classes; None of an autoencoder."""
-        classes: int | None = self.described_data["classes"]
-        return classes
+        return self.trained_on.classes
 
 
 def load_trained(directory: RunDirectory, checkpoint: str = "best", kernels: Kernels = "auto") -> TrainedRun:
@@ -55,9 +53,9 @@ def load_trained(directory: RunDirectory, checkpoint: str = "best", kernels: Ker
     document = read_config(directory)
     config = parse_config(document)
     loaded = CheckpointStore(directory.checkpoints).load(checkpoint)
-    described = loaded.trainer_state["data"]
+    data = SavedState.of(loaded, directory.id).data
     try:
-        network = build_network(config, tuple(described["input_shape"]), described["classes"])
+        network = build_network(config, tuple(data.input_shape), data.classes)
         session = Session(network.graph, kernels=kernels)
         network.load(session, loaded.arrays)
     except (ConfigError, GraphError, RunError) as error:
@@ -67,7 +65,7 @@ def load_trained(directory: RunDirectory, checkpoint: str = "best", kernels: Ker
             why=f"{error.where}: {error.why}",
             fix="use a checkpoint of this run, or restore its config.yaml",
         ) from error
-    return TrainedRun(config, network, session, loaded.step, described)
+    return TrainedRun(config, network, session, loaded.step, data)
 
 
 def read_config(directory: RunDirectory) -> Document:
@@ -84,28 +82,6 @@ def parse_config(document: Document) -> RunConfig:
         return parse(RunConfig, document)
     except ConfigError as error:
         raise _damaged(error) from error
-
-
-def describe_data(data: Data) -> dict[str, Any]:
-    """What of a data set must stay as it is while a run goes on; plain data."""
-    return {
-        "input_shape": list(data.input_shape),
-        "classes": data.classes,
-        "examples": {name: len(split) for name, split in data.splits.items()},
-    }
-
-
-def check_same_data(trained_on: dict[str, Any], data: Data) -> None:
-    """Raises RunError when the data set is not of the form that the run was trained on."""
-    now = describe_data(data)
-    for key, before in trained_on.items():
-        if now[key] != before:
-            raise RunError(
-                "the data set has changed since the run began",
-                where="dataset",
-                why=f"its {key.replace('_', ' ')} was {before}, and is {now[key]}",
-                fix="put the original files back, or start a new run",
-            )
 
 
 def _damaged(error: ConfigError) -> RunError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from dltrain.errors import DivergedError, DltrainError, RequirementError, Stoppe
 from dltrain.training.atomic_files import write_atomically
 from dltrain.training.checkpoints import CheckpointStore
 from dltrain.training.divergence import check_finite
-from dltrain.training.environment import describe_environment
+from dltrain.training.environment import describe_environment, differences
 from dltrain.training.evaluation import Evaluator, Figures, plain_figures
 from dltrain.training.event_files import EventFiles
 from dltrain.training.metrics_files import MetricsFiles, write_summary
@@ -26,7 +27,7 @@ from dltrain.training.records import Finished, Record
 from dltrain.training.reporters import EventReporter, MetricsReporter, Reporter
 from dltrain.training.run_config import RunConfig
 from dltrain.training.run_directory import RunDirectory, Status
-from dltrain.training.trained_run import check_same_data, describe_data
+from dltrain.training.saved_state import SavedState
 from dltrain.training.trainer import Trainer, check_watched
 from dltrain.training.training_state import TrainingState
 
@@ -103,9 +104,8 @@ class TrainingRun:
             seed=prepared.config.seed,
             environment=describe_environment(session.kernels),
         )
-        figures = prepared.network.evaluation.scalars if "validation" in prepared.data.splits else ()
-        files = MetricsFiles.create(directory.path, train=["loss"], validation=figures)
-        return cls(directory, prepared, session, TrainingState(), files, EventFiles(directory.tensorboard))
+        files, events = _new_metrics_files(prepared, directory), EventFiles(directory.tensorboard)
+        return cls(directory, prepared, session, TrainingState(), files, events)
 
     @classmethod
     def resume(
@@ -126,18 +126,29 @@ class TrainingRun:
 
         Raises RunError when there is no usable checkpoint, or it does not fit.
         """
-        store = CheckpointStore(directory.checkpoints)
-        checkpoint = store.load_newest(lambda path, error: warn(f"{error}; an earlier checkpoint is used"))
-        check_same_data(checkpoint.trainer_state["data"], prepared.data)
+        run_id, before = directory.id, directory.record()
         session = Session(prepared.network.graph, kernels=kernels)
-        prepared.network.load(session, checkpoint.arrays)
-        state = TrainingState.from_plain(checkpoint.trainer_state["counters"])
-        files = MetricsFiles.open(directory.path)
-        files.truncate_to(checkpoint.trainer_state["files"])
-        now, before = describe_environment(session.kernels), directory.record()
-        for key in ("versions", "blas", "threads", "kernels"):
-            if before.get(key) != now[key]:
-                warn(f"{key} was {before.get(key)}, is {now[key]}: results may differ in their last bits")
+        store = CheckpointStore(directory.checkpoints)
+        if store.never_saved():
+            warn(f"{directory.path} has no checkpoint yet: it begins again at its first step")
+            MetricsFiles.remove(directory.path)
+            state, files = TrainingState(), _new_metrics_files(prepared, directory)
+        else:
+            checkpoint = store.load_newest(
+                lambda path, error: warn(f"{error}; an earlier checkpoint is used"),
+                check=lambda checkpoint: SavedState.of(checkpoint, run_id),
+            )
+            saved = SavedState.of(checkpoint, run_id)
+            saved.check_same_config(prepared.config, directory)
+            saved.data.check_same(prepared.data)
+            prepared.network.load(session, checkpoint.arrays)
+            state = TrainingState.from_plain(saved.counters)
+            state.check_fits(prepared.config.steps_per_epoch(len(prepared.data.splits["train"])))
+            files = MetricsFiles.open(directory.path)
+            files.truncate_to(saved.files)
+        now = describe_environment(session.kernels)
+        if changed := differences(before, now):
+            warn(f"results may differ in their last bits: {', '.join(changed)}")
         directory.resume(step=state.step, command=command, environment=now)
         write_atomically(directory.config, to_yaml(dump(prepared.config)).encode())
         return cls(directory, prepared, session, state, files, EventFiles(directory.tensorboard, state.step))
@@ -172,7 +183,9 @@ class TrainingRun:
 
         The session holds the best checkpoint's values afterwards.
         """
-        self.prepared.network.load(self.session, self._store.load("best").arrays)
+        best = self._store.load("best")
+        SavedState.of(best, self.directory.id)
+        self.prepared.network.load(self.session, best.arrays)
         evaluate = Evaluator(self.session, self.prepared.network, batches=self.evaluation_batches)
         figures = {split: evaluate(self.prepared.data.splits[split]) for split in splits}
         if "test" in figures:
@@ -188,12 +201,9 @@ class TrainingRun:
     def _save(self, state: TrainingState, best: bool) -> Path:
         arrays = self.session.state()
         check_finite(arrays, state.step)
-        trainer_state = {
-            "counters": state.to_plain(),
-            "files": self.metrics_files.position(),
-            "data": describe_data(self.prepared.data),
-        }
-        return self._store.save(state.step, state.last_epoch, arrays, trainer_state, best)
+        config, data = self.prepared.config, self.prepared.data
+        saved = SavedState.make(self.directory.id, config, state, self.metrics_files.position(), data)
+        return self._store.save(state.step, state.last_epoch, arrays, saved.model_dump(), best)
 
     def __enter__(self) -> Self:
         return self
@@ -201,13 +211,28 @@ class TrainingRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        try:
-            self.metrics_files.close()
-            self.event_files.close()
-            self.directory.finish(*_ending(error))
-        except DltrainError:
-            if error is None:  # else what went wrong first is to be told
-                raise
+        problems = [error] if error else []
+        for close in (self.metrics_files.close, self.event_files.close):
+            with _noting(problems):
+                close()
+        with _noting(problems):
+            self.directory.finish(*_ending(problems[0] if problems else None))
+        if problems and error is None:  # what went wrong first is told
+            raise problems[0]
+
+
+@contextmanager
+def _noting(problems: list[BaseException]) -> Iterator[None]:
+    """Adds an error of the block to `problems`."""
+    try:
+        yield
+    except DltrainError as error:
+        problems.append(error)
+
+
+def _new_metrics_files(prepared: Prepared, directory: RunDirectory) -> MetricsFiles:
+    figures = prepared.network.evaluation.scalars if "validation" in prepared.data.splits else ()
+    return MetricsFiles.create(directory.path, train=["loss"], validation=figures)
 
 
 def _ending(error: BaseException | None) -> tuple[Status, int]:

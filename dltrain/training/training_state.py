@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from dltrain.errors import RunError
 from dltrain.training.run_config import Train
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+_KINDS: dict[Any, Callable[[Any], bool]] = {
+    "int": lambda value: type(value) is int and 0 <= value < 2**62,
+    "float": _is_number,
+    "float | None": lambda value: value is None or _is_number(value),
+    "dict[str, float]": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+}
+"""What a counter from a file must be, by the type of its field below."""
 
 
 @dataclass
@@ -51,12 +64,25 @@ class TrainingState:
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Self:
-        """The state that `to_plain` gave. Raises RunError when keys are missing or left over."""
+        """The state that `to_plain` gave. Raises RunError when it is no such state."""
         if data.keys() != {each.name for each in fields(cls)}:
             raise RunError(
                 "checkpoint of another version of dltrain", why=f"its trainer state holds {sorted(data)}"
             )
+        for each in fields(cls):
+            if not _KINDS[each.type](data[each.name]):
+                raise RunError("damaged checkpoint", where=each.name, why=f"it is {data[each.name]!r}")
         return cls(**data)
+
+    def check_fits(self, steps_per_epoch: int) -> None:
+        """Raises RunError when these counters cannot be those of epochs of that many steps."""
+        if self.batches > steps_per_epoch or self.step != (self.epoch - 1) * steps_per_epoch + self.batches:
+            raise RunError(
+                "checkpoint and config do not fit",
+                why=f"batch {self.batches} of epoch {self.epoch} is not step {self.step} "
+                f"where an epoch has {steps_per_epoch}",
+                fix="restore the run's config.yaml, or start a new run",
+            )
 
     @property
     def last_epoch(self) -> int:

@@ -32,7 +32,8 @@ DAMAGED = "use another checkpoint of the run, or train again"
         ),
         (
             "eval mlp-1 --checkpoint runs/mlp-2/checkpoints/step-00000006",
-            "checkpoint and config do not fit: runs/mlp-2/checkpoints/step-00000006: ...; use a ...",
+            "checkpoint of another run: runs/mlp-2/checkpoints/step-00000006: it was saved by run ..., "
+            "this one is ...; use a checkpoint of this run",
         ),
         ("predict nothing --input a.npy --output a.csv", "no run named 'nothing': runs; give a path, ..."),
         ("fit --resume nothing", "no run named 'nothing': runs; give a path, ..."),
@@ -96,7 +97,7 @@ def changed(name: str, old: str, new: str) -> Callable[[Path], object]:
         ),
         (
             lambda run: (shutil.rmtree(LAST), shutil.copytree(LAST.replace("mlp-1", "mlp-2"), LAST)),
-            f"checkpoint and config do not fit: {LAST}: ...; use a checkpoint of this run, or restore ...",
+            f"checkpoint of another run: {LAST}: ...; use a checkpoint of this run",
         ),
         (
             changed("config.yaml", "[8]", "[9]"),
@@ -168,7 +169,12 @@ def test_eval_and_predict_of_a_damaged_run(
         ),
         (
             changed("config.yaml", "[8]", "[9]"),
-            "checkpoint and config do not fit: mlp/dense/kernel: ...; restore ...",
+            "model.hidden has changed since the checkpoint was saved: runs/mlp-1/config.yaml: "
+            "it was [8], and is [9]; put the original config.yaml back, or start a new run",
+        ),
+        (
+            lambda run: (run / "run.json").write_text('{"resumed": []}'),
+            "damaged file: runs/mlp-1/run.json: it holds no id; put ...",
         ),
     ],
 )
