@@ -20,6 +20,8 @@ from dltrain.errors import GraphError
 
 Phase = Sequence[Instruction]
 
+LONGEST_SEGMENT = 16  # instructions: compilers take ever longer for longer functions, and short ones repeat
+
 
 def native_calls(
     phases: Sequence[Phase], arrays: Mapping[Node, Array], scratch: Scratch, compiler: str
@@ -59,10 +61,11 @@ def native_calls(
 def _parts(phase: Phase, arrays: Mapping[Node, Array]) -> list[_Segment | Instruction]:
     parts: list[_Segment | Instruction] = []
     for instruction in phase:
-        segment = parts[-1] if parts and isinstance(parts[-1], _Segment) else _Segment()
+        last = parts[-1] if parts else None
+        segment = last if isinstance(last, _Segment) and last.length < LONGEST_SEGMENT else _Segment()
         if not segment.take(instruction, arrays):
             parts.append(instruction)
-        elif not parts or parts[-1] is not segment:
+        elif segment is not last:
             parts.append(segment)
     return parts
 
@@ -72,6 +75,7 @@ class _Segment:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.length = 0
         self.function = CFunction()
 
     def take(self, instruction: Instruction, arrays: Mapping[Node, Array]) -> bool:
@@ -86,6 +90,7 @@ class _Segment:
         else:
             return False
         self.nodes += instruction.nodes
+        self.length += 1
         return True
 
     def bound(self, entry: Any, arrays: Mapping[Node, Array]) -> Call:
