@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,23 +86,7 @@ class PlannedFunction:
                 )
 
     def _structured(self, results: Sequence[Array]) -> Any:
-        remaining = iter(results)
-
-        def build(fetches: Fetches) -> Any:
-            match fetches:
-                case Tensor():
-                    array = next(remaining)
-                    return array.item() if array.ndim == 0 else array
-                case Updates():
-                    return None
-                case dict():
-                    return {key: build(fetch) for key, fetch in fetches.items()}
-                case tuple():
-                    return tuple(build(fetch) for fetch in fetches)
-                case _:
-                    return [build(fetch) for fetch in fetches]
-
-        return build(self._fetches)
+        return _structured(self._fetches, iter(results))
 
 
 class BoundFunction:
@@ -120,6 +104,22 @@ class BoundFunction:
     def __call__(self) -> Any:
         """Run on what `inputs` hold; see `Session.run`."""
         return self._function._structured(self.plan.run())
+
+
+def _structured(fetches: Fetches, results: Iterator[Array]) -> Any:
+    """The next results in the structure of the fetches."""
+    match fetches:
+        case Tensor():
+            array = next(results)
+            return array.item() if array.ndim == 0 else array
+        case Updates():
+            return None
+        case dict():
+            return {key: _structured(fetch, results) for key, fetch in fetches.items()}
+        case tuple():
+            return tuple([_structured(fetch, results) for fetch in fetches])
+        case _:
+            return [_structured(fetch, results) for fetch in fetches]
 
 
 def _as_fed(value: TensorLike, tensor: Tensor) -> Array:
