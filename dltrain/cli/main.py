@@ -11,7 +11,6 @@ import sys
 TYPE_CHECKING = False  # typing's own would import typing
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
     import click
 
@@ -94,30 +93,20 @@ def _dispatch(name: str, arguments: list[str]) -> None:
 
 def _run_command(name: str, arguments: list[str]) -> None:
     import importlib
-    import signal
 
     import click
 
+    from dltrain.cli.interrupts import ended_by_signals
+
     module, attribute = COMMANDS[name][0].split(":")
     command: click.Command = getattr(importlib.import_module(module), attribute)
-    stopping = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
-    previous_handlers = {number: signal.signal(number, _stop) for number in stopping}
     try:
-        with command.make_context(f"dltrain {name}", arguments) as context:
+        with ended_by_signals(), command.make_context(f"dltrain {name}", arguments) as context:
             command.invoke(context)
     except click.exceptions.Exit:  # --help, after it has printed
         pass
     except click.ClickException as error:
         raise _usage_error(error, f"dltrain {name}") from error
-    finally:
-        for number, handler in previous_handlers.items():
-            signal.signal(number, handler)
-
-
-def _stop(signal_number: int, _frame: FrameType | None) -> None:
-    from dltrain.errors import Terminated
-
-    raise Terminated(signal_number)
 
 
 def _unknown(name: str) -> DltrainError:

@@ -119,6 +119,22 @@ def fit_with_failing_calls(
         return fit(words)
 
 
+def fit_interrupted_in_a_finalizer(words: Sequence[str], number: int) -> int:
+    """`dltrain fit WORDS`, which gets a signal in a finalizer as it reads its config."""
+
+    class Finalized:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    def read(*_: object) -> None:
+        Finalized()
+        time.sleep(5)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dltrain.cli.fit.load_config", read)
+        return fit(words)
+
+
 CALLS = [
     (io, "open"),  # what pathlib calls
     *((os, name) for name in ("open", "write", "fsync", "ftruncate", "mkdir", "rename", "replace")),

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed (Debian: apt-get install strace)"
 )
 
+AFTER_THE_SAVE = {"rename", "renameat", "renameat2"}  # a file is there, but not under its name
+
 
 def killed_everywhere(experiment: Experiment, save: int, to_the_end: bool) -> int:
     """Kills at call 1, 2, ... of each kind; returns how many there were."""
@@ -27,8 +29,10 @@ def killed_everywhere(experiment: Experiment, save: int, to_the_end: bool) -> in
         fit_under_strace, folder, words=experiment.words(run), save=save, log=str(log)
     )
     assert ended.code == 0, ended.err
-    calls = calls_to_the_end(log) if to_the_end else calls_of_the_save(log)
+    after, calls = calls_to_the_end(log), calls_of_the_save(log)
     assert {"openat", "write", "fsync"} <= calls.keys()
+    for name in after if to_the_end else AFTER_THE_SAVE & after.keys():
+        calls[name] = after[name]
 
     def killed(server: ForkServer, run: Path, case: tuple[str, int]) -> None:
         name, number = case

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from reliability import faulty_fit
 from reliability.experiment import Experiment, steps_saved
+from reliability.faulty_fit import fit_interrupted_in_a_finalizer
 from reliability.fork_server import Ended, ForkServer
 
 ONE_STEP_AND_A_SAVE = 2.0  # seconds; they take some 0.02, but other processes may have the cores
@@ -118,3 +119,12 @@ def test_a_second_interrupt(experiment: Experiment, moments: int) -> None:
         experiment.check_ends_right(server, run)
 
     experiment.each(range(moments), stopped)
+
+
+def test_one_that_python_would_drop(experiment: Experiment) -> None:
+    """As it drops all that is raised in a finalizer."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        ended = experiment.servers[0].run(
+            fit_interrupted_in_a_finalizer, experiment.folder, words=["none.yaml"], number=number
+        )
+        assert (ended.code, len(ended.err.splitlines())) == (128 + number, 1), ended.err
