@@ -37,8 +37,6 @@ def content(number: int, value: bytes | str) -> bytes:
 
 def _varint(value: int) -> bytes:
     """Seven bits a byte, the lowest first; negative numbers in two's complement of 64 bits."""
-    if 0 <= value < 128:  # nearly always
-        return value.to_bytes()
     value %= 2**64
     encoded = bytearray()
     while value > 127:
