@@ -1,9 +1,8 @@
 """TensorBoard event files: scalars, the computational graph, images.
 
-An event file is a sequence of `Event` messages in TFRecord framing: length as uint64, its masked CRC-32C, the
-message, its masked CRC-32C, all little-endian. The messages, whose fields have the numbers given here, are
-described in tensorflow/core: util/event.proto, and framework/ summary, graph, node_def, attr_value,
-tensor_shape and versions .proto.
+An event file is a sequence of `Event` messages (tensorflow/core/util/event.proto) in TFRecord framing: length
+as uint64, its masked CRC-32C, the message, its masked CRC-32C, all little-endian. tensorboardX has messages
+and checksum; its writer is not used, because it writes from a thread in the background.
 """
 
 from __future__ import annotations
@@ -18,8 +17,6 @@ import numpy as np
 
 from dltrain.training.append_only_file import AppendOnlyFile
 from dltrain.training.atomic_files import storage_errors
-from dltrain.training.crc32c import masked_crc32c
-from dltrain.training.protobuf import content, double, integer, single
 from dltrain.training.records import EpochDone
 
 _NAME = "events.out.tfevents."
@@ -73,40 +70,65 @@ class EventFile:
     """A new event file in `folder`, behind those that are there; kept in memory up to `flush`."""
 
     def __init__(self, folder: Path, start_step: int = 0) -> None:
+        from tensorboardX.proto.event_pb2 import SessionLog
+
         with storage_errors(folder, "cannot create"):
             folder.mkdir(parents=True, exist_ok=True)
             # TensorBoard reads the files of a folder in the order of their names.
             last = max((int(path.suffix[1:]) for path in folder.glob(_NAME + "[0-9]" * 10)), default=0)
         self._file = AppendOnlyFile(folder / f"{_NAME}{last + 1:010d}", new=True)
         self._pending = bytearray()
-        self._add(content(3, "brain.Event:2"))  # file_version
+        self._add(file_version="brain.Event:2")
         if start_step > 0:  # TensorBoard then forgets what earlier files say of this step and later ones
-            start = integer(1, 1)  # status: START
-            self._add(integer(2, start_step + 1) + content(7, start))  # step, session_log
+            self._add(step=start_step + 1, session_log=SessionLog(status=SessionLog.START))
         self.flush()
 
     def add_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a number a tag."""
-        if values:  # each: tag, simple_value
-            self._add_summary(step, [content(1, tag) + single(2, value) for tag, value in values.items()])
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        entries = [Summary.Value(tag=tag, simple_value=float(value)) for tag, value in values.items()]
+        if entries:
+            self._add(step=step, summary=Summary(value=entries))
 
     def add_image(self, step: int, tag: str, image: np.ndarray) -> None:
         """Adds an image, uint8[height, width] in grey or uint8[height, width, 3] in red, green, blue."""
         from PIL import Image
+        from tensorboardX.proto.summary_pb2 import Summary
 
-        encoded = BytesIO()
-        Image.fromarray(image).save(encoded, "PNG")
-        height, width = image.shape[:2]
-        colorspace = 1 if image.ndim == 2 else 3
-        picture = integer(1, height) + integer(2, width) + integer(3, colorspace)
-        picture += content(4, encoded.getvalue())  # encoded_image_string
-        self._add_summary(step, [content(1, tag) + content(4, picture)])  # tag, image
+        png = BytesIO()
+        Image.fromarray(image).save(png, "PNG")
+        encoded = Summary.Image(
+            height=image.shape[0],
+            width=image.shape[1],
+            colorspace=1 if image.ndim == 2 else 3,
+            encoded_image_string=png.getvalue(),
+        )
+        self._add(step=step, summary=Summary(value=[Summary.Value(tag=tag, image=encoded)]))
 
     def add_graph(self, nodes: Iterable[Node]) -> None:
         """Adds the computational graph of `nodes`, which are all that it has."""
-        graph = b"".join(content(1, _node_def(node)) for node in nodes)
-        versions = integer(1, 22)  # producer
-        self._add(content(4, graph + content(4, versions)))  # graph_def
+        from tensorboardX.proto.attr_value_pb2 import AttrValue
+        from tensorboardX.proto.graph_pb2 import GraphDef
+        from tensorboardX.proto.node_def_pb2 import NodeDef
+        from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
+        from tensorboardX.proto.versions_pb2 import VersionDef
+
+        graph = GraphDef(versions=VersionDef(producer=22))
+        for node in nodes:
+            # A named dimension has no size yet, which is written as -1.
+            sizes = [size if isinstance(size, int) else -1 for size in node.shape]
+            shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in sizes])
+            attributes = {
+                "_output_shapes": AttrValue(list=AttrValue.ListValue(shape=[shape])),
+                "shape": AttrValue(s=str(tuple(node.shape)).encode()),
+                "dtype": AttrValue(s=str(node.dtype).encode()),
+            }
+            names = [source.name for source in node.inputs]
+            graph.node.append(
+                NodeDef(name=node.name, op=type(node.op).__name__, input=names, attr=attributes)
+            )
+        self._add(graph_def=graph.SerializeToString())
 
     def flush(self) -> None:
         """Hands what was added to the operating system."""
@@ -120,33 +142,14 @@ class EventFile:
         finally:
             self._file.close()
 
-    def _add_summary(self, step: int, values: Iterable[bytes]) -> None:
-        summary = b"".join(content(1, value) for value in values)
-        self._add(integer(2, step) + content(5, summary))  # step, summary
+    def _add(self, **fields: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.record_writer import masked_crc32c
 
-    def _add(self, fields: bytes) -> None:
-        message = double(1, time.time()) + fields  # wall_time
+        message = Event(wall_time=time.time(), **fields).SerializeToString()
         length = len(message).to_bytes(8, "little")
         for part in (length, message):
             self._pending += part + masked_crc32c(part).to_bytes(4, "little")
-
-
-def _node_def(node: Node) -> bytes:
-    """A `NodeDef`: name, op, inputs, attributes."""
-    # A named dimension has no size yet, which is written as -1.
-    sizes = [size if isinstance(size, int) else -1 for size in node.shape]
-    shape = b"".join(content(2, integer(1, size)) for size in sizes)  # a TensorShapeProto
-    attributes = {
-        "_output_shapes": content(1, content(7, shape)),  # list, of one shape
-        "shape": content(2, str(tuple(node.shape))),  # s
-        "dtype": content(2, str(node.dtype)),
-    }
-    return (
-        content(1, node.name)
-        + content(2, type(node.op).__name__)
-        + b"".join(content(3, source.name) for source in node.inputs)
-        + b"".join(content(5, content(1, key) + content(2, value)) for key, value in attributes.items())
-    )
 
 
 def reconstruction_grid(inputs: np.ndarray, reconstructions: np.ndarray) -> np.ndarray:
