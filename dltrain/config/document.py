@@ -12,7 +12,7 @@ from dltrain.config.strict_yaml import KeyPath, read_yaml
 from dltrain.config.text import nearest, printable, shown
 from dltrain.errors import ConfigError
 
-LARGEST_FILE = 2**17  # bytes, of which the worst take a second to read; a config has a thousand
+LARGEST_FILE = 2**16  # bytes, of which the worst take half a second to read; a config has a thousand
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Document:
 def load_document(path: str | os.PathLike[str]) -> Document:
     """The config in a file.
 
-    Errors: ConfigError when there is no such file, it cannot be read, is larger than 128 KiB, is not UTF-8,
+    Errors: ConfigError when there is no such file, it cannot be read, is larger than 64 KiB, is not UTF-8,
     or is not strict YAML with a mapping at its top.
     """
     path = Path(path)

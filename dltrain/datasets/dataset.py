@@ -187,7 +187,7 @@ def _check_inputs(inputs: NDArray[Any], source: str) -> None:
     # In blocks: the inputs may be mapped from a file that is larger than memory.
     block = max(1, BLOCK_VALUES // math.prod(inputs.shape[1:]))
     for start in range(0, len(inputs), block):
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # invalid: signalling NaN
             finite = np.isfinite(inputs[start : start + block].astype(np.float32, copy=False))
         if not finite.all():
             example = start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))

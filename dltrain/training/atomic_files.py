@@ -95,13 +95,19 @@ def read_plain_file(path: Path, *, at_most: int | None = None) -> bytes:
 
     Raises OSError, or RunError when it is not such a file.
     """
+    size = size_of_plain_file(path)
+    if at_most is not None and size > at_most:
+        raise RunError("file too large", where=str(path), why=f"{size} bytes, at most {at_most}")
+    with path.open("rb") as file:
+        return file.read(size + 1)  # never more than was asked of the file system
+
+
+def size_of_plain_file(path: Path) -> int:
+    """In bytes. Raises OSError, or RunError when it is a link, pipe or device."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise RunError("not a plain file", where=str(path), fix="put the file itself there")
-    if at_most is not None and status.st_size > at_most:
-        raise RunError("file too large", where=str(path), why=f"{status.st_size} bytes, at most {at_most}")
-    with path.open("rb") as file:
-        return file.read(status.st_size + 1)  # never more than was asked of the file system
+    return status.st_size
 
 
 def sync_folder(folder: Path) -> None:

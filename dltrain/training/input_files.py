@@ -16,7 +16,6 @@ from dltrain.errors import DataError, UsageError
 from dltrain.training.atomic_files import storage_errors
 
 ENDINGS = (".npy", ".png", ".idx", ".gz", "-ubyte")
-LARGEST_PICTURE = 10**8  # pixels
 
 
 def check_input_name(path: Path) -> None:
@@ -41,22 +40,20 @@ def read_inputs(path: Path, input_shape: tuple[int, ...]) -> Array:
     """
     require_file(path)
     with storage_errors(path, "cannot read the file"):
-        array = {".npy": _read_npy, ".png": _read_png}.get(path.suffix, read_idx)(path)
+        if path.suffix == ".png":
+            array = _read_png(path, input_shape)
+        else:
+            array = _read_npy(path) if path.suffix == ".npy" else read_idx(path)
     if array.shape == input_shape:
         array = array[np.newaxis]
     if array.shape[1:] != input_shape or not len(array):
-        raise DataError(
-            "inputs do not fit the model",
-            where=str(path),
-            why=f"they are {_sizes(array.shape)}, but an example is {_sizes(input_shape)}",
-            fix="crop, scale or reshape them first",
-        )
+        raise _misfit(path, array.shape, input_shape)
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind != "f":
         why = f"they are {array.dtype.name}"
         raise DataError("inputs must be uint8 or floating", where=str(path), why=why, fix="convert them")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # invalid: signalling NaN
         array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         why = "some are nan, inf or too large"
@@ -80,16 +77,20 @@ def _read_npy(path: Path) -> Array:
     return np.array(mapped)
 
 
-def _read_png(path: Path) -> Array:
+def _read_png(path: Path, input_shape: tuple[int, ...]) -> Array:
+    """One picture, of the model's size: what promises another is not decompressed."""
     from PIL import Image
 
+    def opened() -> Image.Image:
+        with warnings.catch_warnings(action="ignore"):  # about large pictures
+            return Image.open(path, formats=["PNG"])
+
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
+        with opened() as picture:
             picture.verify()  # the checksums, which reading the pixels passes over
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=["PNG"]) as picture:
-            if picture.width * picture.height > LARGEST_PICTURE:
-                why = f"it is {picture.height} x {picture.width} pixels"
-                raise DataError("picture too large", where=str(path), why=why, fix="crop or scale it first")
+        with opened() as picture:
+            if (picture.height, picture.width) != input_shape:
+                raise _misfit(path, (picture.height, picture.width), input_shape)
             if picture.mode not in ("1", "L", "P", "RGB", "RGBA", "LA"):
                 why = f"its pixels are {picture.mode}"
                 raise DataError(
@@ -99,11 +100,20 @@ def _read_png(path: Path) -> Array:
                 fix = "flatten it on a background first"
                 raise DataError("picture is transparent in parts", where=str(path), fix=fix)
             return np.array(picture.convert("RGB").convert("L"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, IndexError, Image.DecompressionBombError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
         fix = "save the picture as PNG again"
         raise DataError("damaged PNG file", where=str(path), why=str(error), fix=fix) from error
+
+
+def _misfit(path: Path, shape: tuple[int, ...], input_shape: tuple[int, ...]) -> DataError:
+    return DataError(
+        "inputs do not fit the model",
+        where=str(path),
+        why=f"they are {_sizes(shape)}, but an example is {_sizes(input_shape)}",
+        fix="crop, scale or reshape them first",
+    )
 
 
 def _sizes(shape: tuple[int, ...]) -> str:

@@ -18,12 +18,13 @@ from typing import Any, Self
 
 from dltrain.errors import RunError
 from dltrain.training.append_only_file import AppendOnlyFile
-from dltrain.training.atomic_files import read_plain_file, storage_errors, write_atomically
+from dltrain.training.atomic_files import size_of_plain_file, storage_errors, write_atomically
 from dltrain.training.records import EpochDone, Finished
 
 _LINES = "metrics.jsonl"
 _TABLE = "metrics.csv"
 _FIRST_COLUMNS = ("epoch", "step", "learning_rate", "seconds")
+_LONGEST_HEADER = 2**16  # bytes
 
 
 class MetricsFiles:
@@ -61,11 +62,13 @@ class MetricsFiles:
         """
         with storage_errors(folder, "cannot read"):
             for name in (_LINES, _TABLE):
-                if not (folder / name).is_file():
-                    raise RunError(
-                        "file is missing", where=str(folder / name), fix="put it back, or start a new run"
-                    )
-            header = read_plain_file(folder / _TABLE).partition(b"\n")[0].decode(errors="replace").split(",")
+                try:
+                    size_of_plain_file(folder / name)
+                except FileNotFoundError:
+                    fix = "put it back, or start a new run"
+                    raise RunError("file is missing", where=str(folder / name), fix=fix) from None
+            with (folder / _TABLE).open("rb") as file:
+                header = file.readline(_LONGEST_HEADER).decode(errors="replace").rstrip("\n").split(",")
         if tuple(header[: len(_FIRST_COLUMNS)]) != _FIRST_COLUMNS:
             why, fix = "its first line is not its header", "put the original file back, or start a new run"
             raise RunError("damaged file", where=str(folder / _TABLE), why=why, fix=fix)

@@ -34,7 +34,7 @@ from dltrain.training.run_lock import RunLock
 Status = Literal["running", "completed", "stopped", "failed", "diverged"]
 
 _SUFFIX_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-_LARGEST_RECORD = 16 * 2**20
+_LARGEST_RECORD = 2 * 2**20  # bytes; as many as some thousand resumptions take
 
 
 class RunDirectory:
@@ -252,7 +252,8 @@ class RunDirectory:
                 ) from error
             except (ValueError, RecursionError) as error:
                 raise self._damaged_record(str(error)) from error
-        if not isinstance(record, dict) or not isinstance(record.get("resumed"), list):
+        resumed = record.get("resumed") if isinstance(record, dict) else None
+        if not isinstance(resumed, list) or not all(isinstance(again, dict) for again in resumed):
             raise self._damaged_record("it is no record of a run")
         return record
 

@@ -50,8 +50,8 @@ def test_a_folder_is_no_config(tmp_path: Path) -> None:
 
 def test_a_file_too_large_is_not_parsed(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    path.write_bytes(b"#" * (2**17 + 1))
-    assert refused(path) == f"the config file is too large: {path}: it has more than 131072 bytes"
+    path.write_bytes(b"#" * (2**16 + 1))
+    assert refused(path) == f"the config file is too large: {path}: it has more than 65536 bytes"
 
 
 def test_bytes_that_are_not_utf8_are_placed(tmp_path: Path) -> None:
