@@ -119,6 +119,13 @@ def fit_with_failing_calls(
         return fit(words)
 
 
+def fit_interrupted_in(words: Sequence[str], number: int, place: str) -> int:
+    """`dltrain fit WORDS`, which gets a signal when it calls the function `place` of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, lambda *_: os.kill(os.getpid(), number))
+        return fit(words)
+
+
 def fit_interrupted_in_a_finalizer(words: Sequence[str], number: int) -> int:
     """`dltrain fit WORDS`, which gets a signal in a finalizer as it reads its config."""
 

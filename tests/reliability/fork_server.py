@@ -41,14 +41,9 @@ class ForkServer:
     def __init__(self) -> None:
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join([str(TESTS), str(TESTS.parent)])
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "reliability.fork_server"],
-            env=environment,
-            stdin=pipe,
-            stdout=pipe,
-            text=True,
-        )
+        command, pipe = [sys.executable, "-m", "reliability.fork_server"], subprocess.PIPE
+        self._process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
+        assert self._ask("ready?")  # with its kernels compiled, which the next server then finds
 
     def start(self, function: Callable[..., int], folder: Path, **arguments: Any) -> int:
         """Calls a module's function in `folder`, in a new process whose id it returns.
@@ -100,13 +95,15 @@ def _serve() -> None:
     files: dict[int, list[Any]] = {}
     for line in sys.stdin:
         match json.loads(line):
+            case ["ready?"]:
+                answer: Any = True
             case "start", name, folder, arguments:
                 opened = [tempfile.TemporaryFile() for _ in range(3)]  # noqa: SIM115
                 pid = os.fork()
                 if pid == 0:
                     _call(name, folder, arguments, *opened)
                 files[pid] = opened
-                answer: Any = pid
+                answer = pid
             case "wait until stopped", pid:
                 answer = os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
             case "wait", pid:

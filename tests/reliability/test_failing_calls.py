@@ -68,7 +68,8 @@ def test_each_call_of_a_save_fails(experiment: Experiment, all_codes: bool) -> N
             forever=forever,
         )
         check_failed(run, ended.code, ended.err, code, (calls[at - 1], *case))
-        experiment.check_ends_right(server, run)
+        if forever or all_codes:  # what is left is the same, but for what the failing call would have done
+            experiment.check_ends_right(server, run)
 
     experiment.each(
         [

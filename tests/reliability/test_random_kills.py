@@ -65,6 +65,7 @@ def killed_in_chain(
     return phases
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "kills", [200, pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
@@ -86,7 +87,7 @@ def test_every_killed_run_ends_as_the_uninterrupted_one(experiment: Experiment, 
 def test_whole_processes_killed_at_random_times(experiment: Experiment) -> None:
     """Without a fork server: as a batch scheduler kills them, at any instruction."""
     folder = experiment.folder
-    config = busy_config(write_data(folder), epochs=20, log_every=1, checkpoint_every="2 steps")
+    config = busy_config(write_data(folder), epochs=12, log_every=1, checkpoint_every="2 steps")
     (folder / "c.yaml").write_text(config)
 
     def ends_within(run: Path, seconds: float) -> bool:
