@@ -65,9 +65,12 @@ def killed_in_chain(
     return phases
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "kills", [200, pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+    "kills",
+    [
+        pytest.param(200, marks=pytest.mark.timeout(300)),
+        pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+    ],
 )
 def test_every_killed_run_ends_as_the_uninterrupted_one(experiment: Experiment, kills: int) -> None:
     chance, chains = random.Random(kills), list[int]()
