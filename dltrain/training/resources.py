@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib import import_module
 from math import prod
 
 import numpy as np
@@ -152,9 +153,13 @@ def _peak(
 
 def _do_what_every_fit_does() -> None:
     """Imports, and BLAS' work space: what every run has, and has once only."""
-    import numpy.random as _random  # noqa: F401
-    import safetensors.numpy as _safetensors  # noqa: F401
-
+    for name in (
+        "numpy.random",
+        "safetensors.numpy",
+        "tensorboardX.proto.event_pb2",
+        "tensorboardX.record_writer",
+    ):
+        import_module(name)
     matrix = np.ones((512, 512), np.float32)
     _ = matrix @ matrix
 
