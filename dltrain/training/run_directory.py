@@ -252,8 +252,11 @@ class RunDirectory:
                 ) from error
             except (ValueError, RecursionError) as error:
                 raise self._damaged_record(str(error)) from error
-        resumed = record.get("resumed") if isinstance(record, dict) else None
-        if not isinstance(resumed, list) or not all(isinstance(again, dict) for again in resumed):
+        if not (
+            isinstance(record, dict)
+            and isinstance(resumed := record.get("resumed"), list)
+            and all(isinstance(again, dict) for again in resumed)
+        ):
             raise self._damaged_record("it is no record of a run")
         return record
 
