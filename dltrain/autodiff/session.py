@@ -59,7 +59,7 @@ class Session:
         pass
 
     @property
-    def kernels(self) -> str:
+    def kernels(self) -> Kernels:
         """Which kernels the session uses: "native" or "numpy"."""
         return "numpy" if self._c_compiler is None else "native"
 

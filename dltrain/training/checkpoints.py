@@ -171,7 +171,7 @@ class CheckpointStore:
             raise RunError("no folder of checkpoints", where=str(self.folder), fix="start a new run")
         with storage_errors(self.folder, "cannot tidy up"):
             self._tidy()
-        for step in sorted(self._steps(), reverse=True):
+        for step in sorted(self.steps(), reverse=True):
             try:
                 checkpoint = _read(self._path(step), step)
                 check(checkpoint)
@@ -188,12 +188,13 @@ class CheckpointStore:
     def never_saved(self) -> bool:
         """Whether no checkpoint was ever saved, as of a process that was killed early."""
         pointed = any(os.path.lexists(self.folder / pointer) for pointer in ("best", "last"))
-        return self.folder.is_dir() and not pointed and not self._steps()
+        return self.folder.is_dir() and not pointed and not self.steps()
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}"
 
-    def _steps(self) -> list[int]:
+    def steps(self) -> list[int]:
+        """The steps of all checkpoints, in no order."""
         with storage_errors(self.folder, "cannot read"):
             return [int(match[1]) for name in os.listdir(self.folder) if (match := _NAME.fullmatch(name))]
 
@@ -233,7 +234,7 @@ class CheckpointStore:
 
     def _prune(self, newest: int) -> None:
         """Removes all but the `keep` newest up to step `newest`, and the best one as each of these saw it."""
-        steps = sorted(self._steps(), reverse=True)
+        steps = sorted(self.steps(), reverse=True)
         kept = set([step for step in steps if step <= newest][: self.keep])
         for step in sorted(kept):
             with suppress(RunError, FileNotFoundError):

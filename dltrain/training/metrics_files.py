@@ -1,9 +1,9 @@
 """The figures of a run as files: `metrics.jsonl` and `metrics.csv`, which only grow, and `summary.json`.
 
 `metrics.jsonl` is the truth, one object a line: `{"step": 469, "epoch": 1, "split": "train", "values":
-{"loss": 0.31}}`. `metrics.csv` has one row an epoch under a header that never changes. Numbers are written so
-that they are read back exactly; those that are not finite, which JSON lacks, are the strings "nan", "inf" and
-"-inf" in both JSON files.
+{"loss": 0.31}, "sha256": "3f..."}`; the hash is of all variables, at the end of an epoch. `metrics.csv` has
+one row an epoch under a header that never changes. Numbers are written so that they are read back exactly;
+those that are not finite, which JSON lacks, are the strings "nan", "inf" and "-inf" in both JSON files.
 """
 
 from __future__ import annotations
@@ -74,13 +74,19 @@ class MetricsFiles:
             raise RunError("damaged file", where=str(folder / _TABLE), why=why, fix=fix)
         return cls(folder, header, new=False)
 
-    def append(self, step: int, epoch: int, split: str, values: Mapping[str, float]) -> None:
-        """Adds one line to `metrics.jsonl`."""
-        line = {"step": step, "epoch": epoch, "split": split, "values": _to_json(values)}
+    def append(
+        self, step: int, epoch: int, split: str, values: Mapping[str, float], sha256: str | None = None
+    ) -> None:
+        """Adds one line to `metrics.jsonl`; `sha256`: see `hash_state`, left out if None."""
+        line: dict[str, Any] = {"step": step, "epoch": epoch, "split": split, "values": _to_json(values)}
+        line |= {"sha256": sha256} if sha256 else {}
         self._lines.append(json.dumps(line, allow_nan=False).encode() + b"\n")
 
-    def append_epoch(self, record: EpochDone) -> None:
-        """Adds an epoch to both files. Raises RunError for a metric without a column in `metrics.csv`."""
+    def append_epoch(self, record: EpochDone, sha256: str | None = None) -> None:
+        """Adds an epoch to both files; `sha256`: see `append`.
+
+        Raises RunError for a metric without a column in `metrics.csv`.
+        """
         row: dict[str, float] = {
             "epoch": record.epoch,
             "step": record.step,
@@ -97,7 +103,7 @@ class MetricsFiles:
                 why=f"{', '.join(sorted(foreign))} is not in its header",
                 fix="keep the metrics of the run, or start a new one",
             )
-        self.append(record.step, record.epoch, "train", record.train)
+        self.append(record.step, record.epoch, "train", record.train, sha256)
         if record.validation:
             self.append(record.step, record.epoch, "validation", record.validation)
         self._append_row([row.get(column, "") for column in self._columns])

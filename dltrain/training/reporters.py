@@ -12,6 +12,7 @@ from dltrain.training.event_files import EventFiles, reconstruction_grid
 from dltrain.training.metrics_files import MetricsFiles
 from dltrain.training.network import Network
 from dltrain.training.records import EpochDone, Record, Started, StepDone
+from dltrain.training.state_hash import hash_state
 
 PICTURES = 10
 
@@ -26,11 +27,13 @@ class MetricsReporter:
     """Writes `metrics.jsonl` and `metrics.csv`.
 
     Arguments:
+        session: holds the variables, whose hash is written at the end of each epoch. Lines between have none,
+            which would cost more than a step; but a batch's loss tells of all parameters too.
         log_every: steps between lines of a batch's figures (split "batch"); None for none.
     """
 
-    def __init__(self, files: MetricsFiles, log_every: int | None) -> None:
-        self._files, self._log_every = files, log_every
+    def __init__(self, files: MetricsFiles, session: Session, log_every: int | None) -> None:
+        self._files, self._session, self._log_every = files, session, log_every
 
     def report(self, record: Record) -> None:
         match record:
@@ -38,7 +41,7 @@ class MetricsReporter:
                 if self._log_every and step % self._log_every == 0:
                     self._files.append(step, epoch, "batch", {"loss": loss, "learning_rate": learning_rate})
             case EpochDone():
-                self._files.append_epoch(record)
+                self._files.append_epoch(record, hash_state(self._session.state()))
 
 
 class EventReporter:

@@ -190,6 +190,7 @@ class RunDirectory:
         command: Sequence[str],
         overrides: Sequence[str],
         seed: int,
+        train: Mapping[str, Any],
         environment: Mapping[str, Any],
     ) -> None:
         """Writes both configs, `run.json` with status `running`, and makes the folder for checkpoints.
@@ -197,6 +198,7 @@ class RunDirectory:
         Arguments:
             config: the resolved config, as YAML; `source_config`: the file that the user wrote.
             command: the command line, a word an item; `overrides`: its `key=value` items.
+            train: of the config, what may change when the run is resumed.
             environment: see `describe_environment`.
         """
         self._id = secrets.token_hex(8)
@@ -212,6 +214,7 @@ class RunDirectory:
                 "command": list(command),
                 "overrides": list(overrides),
                 "seed": seed,
+                "train": dict(train),
                 **environment,
                 "started": _now(),
                 "ended": None,
@@ -220,7 +223,14 @@ class RunDirectory:
             }
         )
 
-    def resume(self, *, step: int, command: Sequence[str], environment: Mapping[str, Any]) -> None:
+    def resume(
+        self,
+        *,
+        step: int,
+        train: Mapping[str, Any],
+        command: Sequence[str],
+        environment: Mapping[str, Any],
+    ) -> None:
         """Notes in `run.json` that training goes on after `step`, and that the run is running again.
 
         What a killed process left under a temporary name is removed.
@@ -228,7 +238,7 @@ class RunDirectory:
         with storage_errors(self.path, "cannot tidy up"):
             remove_temporary(self.path)
         record = self.record()
-        again = {"at": _now(), "step": step, "command": list(command), **environment}
+        again = {"at": _now(), "step": step, "command": list(command), "train": dict(train), **environment}
         resumed = [*record.get("resumed", []), again]
         self._write_record(
             record | {"status": "running", "ended": None, "exit_code": None, "resumed": resumed}

@@ -102,6 +102,7 @@ class TrainingRun:
             command=command,
             overrides=overrides,
             seed=prepared.config.seed,
+            train=dump(prepared.config.train),
             environment=describe_environment(session.kernels),
         )
         files, events = _new_metrics_files(prepared, directory), EventFiles(directory.tensorboard)
@@ -149,7 +150,8 @@ class TrainingRun:
         now = describe_environment(session.kernels)
         if changed := differences(before, now):
             warn(f"results may differ in their last bits: {', '.join(changed)}")
-        directory.resume(step=state.step, command=command, environment=now)
+        train = dump(prepared.config.train)
+        directory.resume(step=state.step, train=train, command=command, environment=now)
         write_atomically(directory.config, to_yaml(dump(prepared.config)).encode())
         return cls(directory, prepared, session, state, files, EventFiles(directory.tensorboard, state.step))
 
@@ -158,7 +160,7 @@ class TrainingRun:
         prepared = self.prepared
         log_every = prepared.config.train.log_every
         reporters: list[Reporter] = [
-            MetricsReporter(self.metrics_files, log_every),
+            MetricsReporter(self.metrics_files, self.session, log_every),
             EventReporter(self.event_files, prepared.network, self.session, prepared.data, log_every),
         ]
         trainer = Trainer(

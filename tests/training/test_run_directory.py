@@ -26,6 +26,7 @@ def begun(path: Path) -> RunDirectory:
         command=["dltrain", "fit", "mlp.yaml", "seed=0"],
         overrides=["seed=0"],
         seed=0,
+        train={"epochs": 3},
         environment=ENVIRONMENT,
     )
     run.close()
@@ -199,12 +200,14 @@ def test_run_json_tells_the_story(tmp_path: Path) -> None:
     assert datetime.fromisoformat(record["started"]) <= datetime.fromisoformat(record["ended"])
     assert record["ended"].endswith("+00:00")
 
-    run.resume(step=12, command=["dltrain", "fit", "--resume", "run"], environment={"threads": 1})
+    again = ["dltrain", "fit", "--resume", "run"]
+    run.resume(step=12, train={"epochs": 4}, command=again, environment={"threads": 1})
     run.finish("completed", 0)
     resumed = run.record()
     assert (resumed["status"], resumed["exit_code"], resumed["threads"]) == ("completed", 0, 2)
     assert resumed["started"] == record["started"]
     assert [(again["step"], again["threads"]) for again in resumed["resumed"]] == [(12, 1)]
+    assert [each["train"]["epochs"] for each in (resumed, *resumed["resumed"])] == [3, 4]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff\xfe", b'{"resumed": 1}', b"[" * 100_000])

@@ -1,0 +1,62 @@
+"""`dltrain verify`: train a run again, and compare to the bit."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import click
+
+from dltrain.autodiff.session import Kernels
+from dltrain.cli.computing import computing_options, limit_threads
+from dltrain.cli.config_file import located
+from dltrain.cli.printing import say, warn
+from dltrain.cli.progress import STYLES, Progress
+from dltrain.training.environment import describe_environment, differences
+from dltrain.training.run_directory import RunDirectory
+from dltrain.training.trained_run import parse_config, read_config
+from dltrain.training.verification import Verification
+
+
+@click.command(epilog="Example: dltrain verify latest")
+@click.argument("run")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option(
+    "--progress",
+    type=click.Choice(STYLES),
+    default="auto",
+    show_default=True,
+    help="How progress is shown on stderr: auto is a bar on a terminal, else a plain line an epoch.",
+)
+@computing_options
+@click.pass_context
+def verify(context: click.Context, run: str, quiet: bool, progress: str, kernels: Kernels) -> None:
+    """Train RUN again and compare each loss and each hash of all variables in its files, to the bit.
+
+    RUN is a path, the beginning of a run's name below runs/, or latest. Nothing in it is changed. A run that
+    was stopped or resumed is repeated as it went, up to the last step that its files tell of. Exits with 0 if
+    all is reproduced, else with 5 and the first step that differs. Kernels and threads are the run's own
+    unless given.
+    """
+    directory = RunDirectory.open(run)
+    document = read_config(directory)
+    config = parse_config(document)
+    record = directory.record()
+    if kernels == "auto" and record.get("kernels") == "numpy":
+        kernels = "numpy"
+    threads = record.get("threads")
+    given = context.get_parameter_source("threads") is not click.core.ParameterSource.DEFAULT
+    if not given and type(threads) is int and threads > 0:
+        limit_threads(threads)
+    with located(document), closing(Progress("none" if quiet else progress)) as shown:
+        verification = Verification(directory, config, kernels)
+        now = describe_environment(verification.kernels)
+        changed = dict.fromkeys(
+            line for before in (record, *record["resumed"]) for line in differences(before, now)
+        )
+        if changed and not quiet:
+            warn(f"results may differ in their last bits: {', '.join(changed)}")
+        for done in verification.records():
+            shown.report(done)
+    if not quiet:
+        compared, step = verification.compared, verification.last_step
+        say(f"reproduced: {compared} losses and hashes up to step {step} are equal")
