@@ -8,7 +8,7 @@ CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
-    ("pytest", *sys.argv[1:]),
+    ("pytest", "-n", "auto", "--maxprocesses", "4", *sys.argv[1:]),
 )
 
 for module, *arguments in CHECKS:

@@ -1,5 +1,10 @@
 """What holds for all tests."""
 
+import os
+
+# Tests run side by side: BLAS threads of one would stand in the way of the others. Before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 
 

@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "errors": set(),
     "autodiff": {"errors"},
     "config": {"errors"},
-    **{part: {"errors", "autodiff", "config"} for part in RECIPE},
+    **{part: {"errors", "autodiff", "config"} for part in sorted(RECIPE)},
     "models": CORE | RECIPE,
     "training": CORE | RECIPE | {"models"},
     "cli": CORE | RECIPE | {"models", "training"},
