@@ -113,8 +113,6 @@ def test_a_larger_model_is_predicted_to_take_as_much_more(tmp_path: Path) -> Non
     more = large.variables - small.variables
     assert more == 3 * 4 * (100_000 - 10) * (16 + 1 + 3)  # Adam has two slots a parameter
     assert large.moment - small.moment == 3 * more
-    assert large.graph - small.graph >= more  # the initial values
-    assert large.training - small.training >= 5 * more
 
 
 def test_a_system_that_tells_no_memory(
