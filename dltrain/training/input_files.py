@@ -100,11 +100,13 @@ def _read_png(path: Path, input_shape: tuple[int, ...]) -> Array:
                 fix = "flatten it on a background first"
                 raise DataError("picture is transparent in parts", where=str(path), fix=fix)
             return np.array(picture.convert("RGB").convert("L"))
-    except (OSError, ValueError, SyntaxError, IndexError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # whatever the library makes of a file from a stranger
         if isinstance(error, OSError) and error.errno:
             raise
-        fix = "save the picture as PNG again"
-        raise DataError("damaged PNG file", where=str(path), why=str(error), fix=fix) from error
+        why, fix = str(error) or "its parts contradict each other", "save the picture as PNG again"
+        raise DataError("damaged PNG file", where=str(path), why=why, fix=fix) from error
 
 
 def _misfit(path: Path, shape: tuple[int, ...], input_shape: tuple[int, ...]) -> DataError:
