@@ -188,12 +188,14 @@ def _prepared(document: Document, config: RunConfig, fast: bool, required: Seque
 
 def _train(run: TrainingRun, style: str) -> Finished:
     """Trains to the end. Raises StoppedError after a signal."""
+    finished = None
     with StopFlag() as stop, closing(Progress(style)) as progress:
         for record in run.records(should_stop=stop):
             progress.report(record)
-            if isinstance(record, Finished) and not stop():
-                return record
-    assert stop.signal_number is not None
+            finished = record if isinstance(record, Finished) else None
+    if stop.signal_number is None:  # asked last, so that no signal is overlooked
+        assert finished is not None
+        return finished
     raise StoppedError(
         f"stopped by {signal.Signals(stop.signal_number).name} after step {run.state.step}",
         signal_number=stop.signal_number,

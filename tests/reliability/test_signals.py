@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from reliability import faulty_fit
-from reliability.experiment import Experiment, steps_saved
+from reliability.experiment import STEPS, Experiment, steps_saved
 from reliability.fork_server import Ended, ForkServer
 
 ONE_STEP_AND_A_SAVE = 2.0  # seconds; they take some 0.02, but other processes may have the cores
@@ -118,6 +118,22 @@ def test_a_second_interrupt(experiment: Experiment, moments: int) -> None:
         experiment.check_ends_right(server, run)
 
     experiment.each(range(moments), stopped)
+
+
+def test_one_between_training_and_evaluation(experiment: Experiment) -> None:
+    """As the progress bar is closed: it is not forgotten."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        run, server = experiment.folder / "run", experiment.servers[0]
+        ended = server.run(
+            faulty_fit.fit_interrupted_in,
+            experiment.folder,
+            words=experiment.words(run),
+            number=number,
+            place="dltrain.cli.progress.Progress.close",
+        )
+        assert ended.code == 128 + number, ended.err
+        assert step_named(ended, run) == STEPS
+        experiment.check_ends_right(server, run)
 
 
 def test_one_where_any_error_means_damage(experiment: Experiment) -> None:
