@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -101,12 +102,18 @@ class SavedState(_Plain):
         return saved
 
     def check_same_config(self, config: RunConfig, directory: RunDirectory) -> None:
-        """Raises RunError when the run's config is not that of the checkpoint, `CHANGEABLE` keys aside."""
+        """Raises RunError when the run's config is not that of the checkpoint.
+
+        `CHANGEABLE` keys may differ, and where the files of the data set are.
+        """
         source = str(directory.checkpoints)
         try:
             before = parse(RunConfig, parse_document(to_yaml(self.config), source))
         except ConfigError as error:
             raise RunError("damaged config in a checkpoint", where=source, why=str(error)) from error
+        if type(before.dataset) is type(config.dataset):
+            paths = {key: value for key, value in config.dataset if isinstance(value, Path)}
+            before = before.model_copy(update={"dataset": before.dataset.model_copy(update=paths)})
         if conflict := before.conflict_with(config):
             key, old, new = conflict
             raise RunError(

@@ -53,7 +53,8 @@ def load_trained(directory: RunDirectory, checkpoint: str = "best", kernels: Ker
     document = read_config(directory)
     config = parse_config(document)
     loaded = CheckpointStore(directory.checkpoints).load(checkpoint)
-    data = SavedState.of(loaded, directory.id).data
+    saved = SavedState.of(loaded, directory.id)
+    data = saved.data
     try:
         network = build_network(config, tuple(data.input_shape), data.classes)
         session = Session(network.graph, kernels=kernels)
@@ -65,6 +66,7 @@ def load_trained(directory: RunDirectory, checkpoint: str = "best", kernels: Ker
             why=f"{error.where}: {error.why}",
             fix="use a checkpoint of this run, or restore its config.yaml",
         ) from error
+    saved.check_same_config(config, directory)  # of the same shape, it may compute something else
     return TrainedRun(config, network, session, loaded.step, data)
 
 

@@ -221,3 +221,20 @@ def test_no_figure_of_a_damaged_checkpoint(dltrain: Dltrain) -> None:
         assert (result.code, result.out) == (5, ""), (path, bit)
         assert result.err.count("\n") == 1
     assert '"accuracy"' in dltrain(*words).out
+
+
+def test_no_figure_of_another_config(dltrain: Dltrain) -> None:
+    """One bit of `config.yaml` may make another valid config; only where the data lies may change."""
+    config = Path("run/config.yaml")
+    text = config.read_text()
+    assert "label_smoothing: 0.0\n" in text
+    config.write_text(text.replace("label_smoothing: 0.0\n", "label_smoothing: 0.2\n"))
+    result = dltrain("eval", "run", "--kernels", "numpy")
+    assert (result.code, result.out) == (5, "")
+    assert "cost.label_smoothing has changed since the checkpoint was saved: run/config.yaml: " in result.err
+    Path("moved").mkdir()
+    Path("data.npz").rename("moved/data.npz")
+    config.write_text(text.replace("data.npz", "moved/data.npz"))
+    for words in (["eval", "run"], ["fit", "--resume", "run", "--quiet"]):
+        result = dltrain(*words, "--kernels", "numpy")
+        assert (result.code, result.err) == (0, "")
