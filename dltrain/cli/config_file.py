@@ -28,7 +28,8 @@ def located(document: Document) -> Iterator[None]:
         yield
     except (ConfigError, GraphError, DivergedError) as error:
         places = [_place(key, document) for key in error.where.split(", ")]
-        raise type(error)(error.what, where=", ".join(places), why=error.why, fix=error.fix) from error
+        kind = DivergedError if isinstance(error, DivergedError) else type(error)
+        raise kind(error.what, where=", ".join(places), why=error.why, fix=error.fix) from error
 
 
 def _place(key: str, document: Document) -> str:

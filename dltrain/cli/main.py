@@ -22,6 +22,7 @@ COMMANDS = {
     "eval": ("dltrain.cli.eval:evaluate", "Evaluate a run on a split of its data set."),
     "predict": ("dltrain.cli.predict:predict", "Apply a run's model to inputs from a file."),
     "verify": ("dltrain.cli.verify:verify", "Train a run again and compare, to the bit."),
+    "replay": ("dltrain.cli.replay:replay", "Repeat the step at which a run diverged."),
     "validate": ("dltrain.cli.validate:validate", "Check a config without training."),
     "plan": ("dltrain.cli.plan:plan", "Show what a step of training comes to, with times."),
     "download-mnist": ("dltrain.cli.download_mnist:download_mnist", "Download MNIST or Fashion-MNIST."),

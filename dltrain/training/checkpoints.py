@@ -108,23 +108,7 @@ class CheckpointStore:
             best_step = step if best else self._pointed("best")
             temporary = temporary_name(path)
             try:
-                os.mkdir(temporary)
-                digest = write_new_file(temporary / STATE, array_parts(arrays))
-                manifest = Manifest(
-                    step=step,
-                    epoch=epoch,
-                    best_step=best_step,
-                    arrays=describe_arrays(arrays),
-                    trainer=dict(trainer_state),
-                    state_bytes=(temporary / STATE).stat().st_size,
-                    state_sha256=digest,
-                )
-                write_new_file(temporary / MANIFEST, [manifest.to_bytes()])
-                sync_folder(temporary)
-                try:
-                    _read(temporary, step)
-                except RunError as error:
-                    raise StorageError("cannot save checkpoint", where=str(path), why=str(error)) from error
+                write_checkpoint(temporary, step, epoch, arrays, trainer_state, best_step)
                 if path.exists():
                     os.rename(path, _replaced(path))
                 os.rename(temporary, path)
@@ -152,7 +136,7 @@ class CheckpointStore:
         if match is None:
             fix = "write best, last, or a folder such as step-00000469"
             raise RunError("not a checkpoint", where=str(path), fix=fix)
-        return _read(path, int(match[1]))
+        return read_checkpoint(path, int(match[1]))
 
     def load_newest(
         self,
@@ -173,7 +157,7 @@ class CheckpointStore:
             self._tidy()
         for step in sorted(self.steps(), reverse=True):
             try:
-                checkpoint = _read(self._path(step), step)
+                checkpoint = read_checkpoint(self._path(step), step)
                 check(checkpoint)
             except NewerFormatError:
                 raise
@@ -249,6 +233,37 @@ class CheckpointStore:
             shutil.rmtree(_replaced(self._path(newest)))
 
 
+def write_checkpoint(
+    folder: Path,
+    step: int,
+    epoch: int,
+    arrays: Mapping[str, np.ndarray],
+    trainer_state: Mapping[str, Any],
+    best_step: int | None = None,
+) -> None:
+    """Makes `folder` with the files of a checkpoint, flushes them to disk, and reads them back.
+
+    To be renamed once it is whole. Raises OSError or StorageError and leaves what was written so far.
+    """
+    os.mkdir(folder)
+    digest = write_new_file(folder / STATE, array_parts(arrays))
+    manifest = Manifest(
+        step=step,
+        epoch=epoch,
+        best_step=best_step,
+        arrays=describe_arrays(arrays),
+        trainer=dict(trainer_state),
+        state_bytes=(folder / STATE).stat().st_size,
+        state_sha256=digest,
+    )
+    write_new_file(folder / MANIFEST, [manifest.to_bytes()])
+    sync_folder(folder)
+    try:
+        read_checkpoint(folder, step)
+    except RunError as error:
+        raise StorageError("cannot save checkpoint", where=str(folder), why=str(error)) from error
+
+
 def _pointer_line(name: str) -> bytes:
     return f"{name} {hashlib.sha256(name.encode()).hexdigest()[:8]}\n".encode()
 
@@ -257,8 +272,11 @@ def _replaced(path: Path) -> Path:
     return path.with_name(f".{path.name}.replaced")
 
 
-def _read(path: Path, step: int) -> Checkpoint:
-    """Reads the checkpoint of `step` in the folder `path` and verifies all of it."""
+def read_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
+    """Reads the checkpoint in the folder `path`, of `step` if that is given, and verifies all of it.
+
+    Raises RunError, StorageError.
+    """
     if not path.is_dir():
         raise RunError("no such checkpoint", where=str(path), fix=f"see the folders in {path.parent}")
     with storage_errors(path, "cannot read checkpoint"):
@@ -267,10 +285,10 @@ def _read(path: Path, step: int) -> Checkpoint:
             data = read_plain_file(path / STATE, at_most=manifest.state_bytes)
         except FileNotFoundError as error:
             raise damaged(path, f"{Path(error.filename).name} is missing") from error
-    if manifest.step != step:
+    if step is not None and manifest.step != step:
         raise damaged(path, f"it holds step {manifest.step}")
     return Checkpoint(
-        step=step,
+        step=manifest.step,
         epoch=manifest.epoch,
         arrays=parse_arrays(path / STATE, data, manifest),
         trainer_state=manifest.trainer,

@@ -36,7 +36,7 @@ class BatchFunction:
     def __call__(self, split: Split, index: NDArray[np.int64]) -> Fetches:
         """The fetches' values for the examples of `split` at `index`, int64[batch].
 
-        Raises DivergedError, with the first op that is not finite, when the loss is not.
+        Raises NonFiniteLoss, with the first op that is not finite, when the loss is not.
         """
         bound = self.gather(split, index)
         try:
@@ -101,7 +101,7 @@ class Evaluator:
         Means weigh every example alike: the float64 sum of batch mean times batch size, divided by the number
         of examples.
 
-        Raises DivergedError when the loss is not finite, EvaluationStopped once `should_stop` says yes.
+        Raises NonFiniteLoss when the loss is not finite, EvaluationStopped once `should_stop` says yes.
         """
         totals: Figures = dict.fromkeys(self._figures, 0)
         examples = 0

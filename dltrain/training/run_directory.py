@@ -5,6 +5,7 @@ runs/mlp-20261123-141502-k3f9/
   config.source.yaml   as the user wrote it
   run.json             status, command line, overrides, seed, versions, BLAS, threads, times, exit code
   metrics.jsonl, metrics.csv, summary.json, tensorboard/, checkpoints/
+  failure/             variables and batch of a step whose loss was not finite
   lock                 held by the process that trains
 """
 
@@ -86,6 +87,10 @@ class RunDirectory:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def failure(self) -> Path:
+        return self.path / "failure"
 
     @classmethod
     def create(

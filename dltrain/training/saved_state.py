@@ -50,6 +50,18 @@ class DescribedData(_Plain):
                 )
 
 
+class DescribedFailure(_Plain):
+    """How a step failed.
+
+    Attributes:
+        loss: name of the tensor that is not finite.
+        why: what the error said.
+    """
+
+    loss: str
+    why: str
+
+
 class SavedState(_Plain):
     """The trainer's part of a checkpoint.
 
@@ -59,6 +71,7 @@ class SavedState(_Plain):
         counters: see `TrainingState`.
         files: see `MetricsFiles.position`.
         data: what it was trained on.
+        failure: how the next step fails, or the evaluation; None but in what `save_failure` wrote.
     """
 
     run: str
@@ -66,6 +79,7 @@ class SavedState(_Plain):
     counters: dict[str, Any]
     files: dict[Annotated[str, Field(pattern=r"^metrics\.(jsonl|csv)$")], Count] = Field(min_length=2)
     data: DescribedData
+    failure: DescribedFailure | None = None
 
     @classmethod
     def make(

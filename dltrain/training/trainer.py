@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dltrain.autodiff import Session
 from dltrain.datasets import Data, epoch_order
-from dltrain.errors import ConfigError, DivergedError
+from dltrain.errors import ConfigError
+from dltrain.training.divergence import NonFiniteLoss
 from dltrain.training.evaluation import BatchFunction, EvaluationStopped, Evaluator, batches_of
 from dltrain.training.network import Network, Training
 from dltrain.training.records import CheckpointSaved, EpochDone, Finished, Record, Started, StepDone
@@ -57,7 +58,7 @@ class Trainer:
     def fit(self) -> Iterator[Record]:
         """Trains until the last step, early stopping, or `should_stop`; after this there is no `Finished`.
 
-        Raises DivergedError when a loss is not finite; the variables then are as they were before that step.
+        Raises NonFiniteLoss when a loss is not finite; the variables then are as they were before that step.
         """
         state = self.state
         run_step, evaluate = self._step_function(), self._evaluator()
@@ -164,12 +165,11 @@ class Trainer:
 
 @contextmanager
 def _diverged(when: str) -> Iterator[None]:
-    """Adds the time to a DivergedError."""
+    """Adds the time to the error of a loss that is not finite."""
     try:
         yield
-    except DivergedError as error:
-        what = f"training diverged {when}"
-        raise DivergedError(what, where=error.where, why=error.why, fix=error.fix) from None
+    except NonFiniteLoss as error:
+        raise error.told(what=f"training diverged {when}") from None
 
 
 def check_watched(network: Network, data: Data) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +15,21 @@ from dltrain.autodiff import Session
 from dltrain.autodiff.session import Kernels
 from dltrain.config import Document, dump, to_yaml
 from dltrain.datasets import Data
-from dltrain.errors import DivergedError, DltrainError, RequirementError, StoppedError, Terminated
+from dltrain.errors import (
+    DivergedError,
+    DltrainError,
+    RequirementError,
+    StoppedError,
+    StorageError,
+    Terminated,
+)
 from dltrain.training.atomic_files import write_atomically
 from dltrain.training.checkpoints import CheckpointStore
-from dltrain.training.divergence import check_finite
+from dltrain.training.divergence import NonFiniteLoss, check_finite
 from dltrain.training.environment import describe_environment, differences
 from dltrain.training.evaluation import Evaluator, Figures, plain_figures
 from dltrain.training.event_files import EventFiles
+from dltrain.training.failures import save_failure
 from dltrain.training.metrics_files import MetricsFiles, write_summary
 from dltrain.training.network import Network, Training, build_network
 from dltrain.training.records import Finished, Record
@@ -173,12 +182,15 @@ class TrainingRun:
             should_stop,
             self.evaluation_batches,
         )
-        for record in trainer.fit():
-            for reporter in reporters:
-                reporter.report(record)
-            if isinstance(record, Finished):
-                write_summary(self.directory.summary, record)
-            yield record
+        try:
+            for record in trainer.fit():
+                for reporter in reporters:
+                    reporter.report(record)
+                if isinstance(record, Finished):
+                    write_summary(self.directory.summary, record)
+                yield record
+        except NonFiniteLoss as error:
+            raise self._kept(error) from None
 
     def evaluate_best(self, splits: Iterable[str]) -> dict[str, Figures]:
         """The figures of the best checkpoint on each of the splits; those of "test" go into `summary.json`.
@@ -203,9 +215,20 @@ class TrainingRun:
     def _save(self, state: TrainingState, best: bool) -> Path:
         arrays = self.session.state()
         check_finite(arrays, state.step)
+        return self._store.save(state.step, state.last_epoch, arrays, self._saved_state().model_dump(), best)
+
+    def _saved_state(self) -> SavedState:
         config, data = self.prepared.config, self.prepared.data
-        saved = SavedState.make(self.directory.id, config, state, self.metrics_files.position(), data)
-        return self._store.save(state.step, state.last_epoch, arrays, saved.model_dump(), best)
+        return SavedState.make(self.directory.id, config, self.state, self.metrics_files.position(), data)
+
+    def _kept(self, error: NonFiniteLoss) -> NonFiniteLoss:
+        """The error, which says how to see it again if variables and batch could be saved."""
+        try:
+            save_failure(self.directory.failure, error, self.session.state(), self._saved_state())
+        except StorageError as trouble:
+            return error.told(fix=f"{error.fix}; the step was not saved: {trouble}")
+        path = shlex.quote(str(self.directory.path))
+        return error.told(fix=f"{error.fix}; to see the step op by op: dltrain replay {path}")
 
     def __enter__(self) -> Self:
         return self

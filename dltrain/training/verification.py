@@ -179,7 +179,7 @@ def read_courses(directory: RunDirectory, config: RunConfig) -> list[Course]:
     try:
         starts = [int(entry["step"]) for entry in entries]
         configs = [_with_train(config, entry["train"], directory.record_file) for entry in entries]
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         why = f"it does not tell how the run was trained ({error!r})"
         raise RunError("damaged file", where=str(directory.record_file), why=why) from error
     # After a kill, a run may go on from a step before the one from which it was resumed last.
@@ -208,7 +208,7 @@ def read_metrics(path: Path) -> dict[tuple[int, str], Recorded]:
                 entry = json.loads(line)
                 step, split, loss = int(entry["step"]), str(entry["split"]), float(entry["values"]["loss"])
                 sha256 = entry.get("sha256")
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
                 raise RunError(
                     "damaged file", where=f"{path}:{number}", why=f"no line of metrics ({error!r})"
                 ) from error

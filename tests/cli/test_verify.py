@@ -191,8 +191,13 @@ def test_another_environment_is_told_beforehand(dltrain: Dltrain) -> None:
     ("name", "text", "message"),
     [
         ("metrics.jsonl", "{}\n", "damaged file: run/metrics.jsonl:1: no line of metrics"),
+        (
+            "metrics.jsonl",
+            '{"step": 1e999, "split": "train", "values": {"loss": 1}}\n',
+            "damaged file: run/metrics.jsonl:1: no line of metrics",
+        ),
         ("metrics.jsonl", "[" * 100_000 + "\n", "damaged file: run/metrics.jsonl:1: no line of metrics"),
-        ("run.json", '{"id": "x", "resumed": [1]}', "damaged file: run/run.json: it does not tell how"),
+        ("run.json", '{"id": "x", "resumed": [{}]}', "damaged file: run/run.json: it does not tell how"),
         ("run.json", '{"id": "x", "resumed": [], "train": {"epochs": -1}}', "damaged file: run/run.json: "),
         ("config.yaml", "", "damaged config of a run: run/config.yaml"),
     ],

@@ -131,7 +131,7 @@ def test_training_that_diverges(dltrain_here: Dltrain, refused: Refused) -> None
     Path("c.yaml").write_text(
         config("model: {name: mlp, hidden: [8, 8, 8, 8]}", "optimizer: {name: sgd, learning_rate: 1e6}")
     )
-    expected = "training diverged at step ... (epoch ...): c.yaml:...; lower optimizer.learning_rate, or ..."
+    expected = "training diverged at step ... (epoch ...): c.yaml:...; lower optimizer.learning_rate, set ..."
     refused(4, expected, "fit", "c.yaml", "--run-dir", "run", "--progress", "none", leaves="run")
     record = json.loads(Path("run/run.json").read_text())
     assert (record["status"], record["exit_code"]) == ("diverged", 4)

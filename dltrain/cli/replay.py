@@ -1,0 +1,66 @@
+"""`dltrain replay`: repeat the step at which a run's loss was not finite, op by op."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+import numpy as np
+
+from dltrain.autodiff.session import Kernels
+from dltrain.cli.computing import computing_options
+from dltrain.cli.config_file import located
+from dltrain.cli.printing import say
+from dltrain.training.divergence import Traced, first_not_finite
+from dltrain.training.failures import load_failure
+from dltrain.training.run_directory import RunDirectory
+from dltrain.training.trained_run import parse_config, read_config
+
+BEFORE, AFTER = 8, 3  # ops around the first that is not finite
+
+
+@click.command(epilog="Example: dltrain replay latest --verbose")
+@click.argument("run")
+@click.option("--verbose", is_flag=True, help="Show all ops, not only those around the first that failed.")
+@computing_options
+def replay(run: str, verbose: bool, kernels: Kernels) -> None:
+    """Repeat the step at which RUN's loss was not finite, from the variables and the batch in its failure/.
+
+    Shows for each op the range of its output, up to the first one that is not finite. RUN is a path, the
+    beginning of a run's name below runs/, or latest. Exits with 4 if the step fails again, else with 0.
+    """
+    directory = RunDirectory.open(run)
+    document = read_config(directory)
+    with located(document):
+        failure = load_failure(directory, parse_config(document), kernels)
+        traced = failure.trace()
+        error = failure.again()
+        first = first_not_finite(traced)
+        shown = slice(None) if verbose or first is None else slice(max(first - BEFORE, 0), first + AFTER + 1)
+        for line in _table(traced[shown]):
+            say(line)
+        if error is None:
+            say(f"after step {failure.step}: does not fail here, the loss {failure.loss.name} is finite")
+        elif error.why == failure.why:
+            raise error.told(what=f"after step {failure.step}: fails again, as recorded")
+        else:
+            what = f"after step {failure.step}: fails again, but not as recorded ({failure.why})"
+            raise error.told(what=what)
+
+
+def _table(traced: Sequence[Traced]) -> list[str]:
+    rows = [("op", "output", "range", "not finite", "from")]
+    for each in traced:
+        sizes = ", ".join(map(str, each.value.shape))
+        output = f"{each.value.dtype.name}[{sizes}]"
+        rows.append((each.node.name, output, each.range, _not_finite(each), each.node.source))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _not_finite(traced: Traced) -> str:
+    """Such as `3 nan, 1 inf`."""
+    counts = {"nan": np.isnan(traced.value).sum(), "inf": np.isinf(traced.value).sum()}
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
