@@ -18,7 +18,7 @@ from reliability.fuzz.repair import gzipped, with_png_checksums
 from reliability.fuzz.targets import TARGETS, idx, npy
 
 EXAMPLES = 150
-FEWER = {name: 60 for name in TARGETS if name.startswith(("checkpoint", "run", "metrics"))}
+FEWER = {name: 60 for name in TARGETS if name.startswith(("checkpoint", "failure", "run", "metrics"))}
 
 
 @pytest.fixture(scope="module")

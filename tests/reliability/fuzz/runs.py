@@ -12,10 +12,12 @@ from reliability.fuzz import repair
 from run_helpers import busy_config, parsed, write_data
 
 from dltrain.config import parse_document
-from dltrain.errors import DltrainError
+from dltrain.errors import DivergedError, DltrainError
+from dltrain.training.failures import load_failure
 from dltrain.training.run_directory import RunDirectory
 from dltrain.training.trained_run import load_trained
 from dltrain.training.training_run import Prepared, TrainingRun, prepare
+from dltrain.training.verification import Verification
 
 STEP = 10  # of 15, where the newest checkpoint is: an epoch's last, before its evaluation
 CHECKPOINT = f"checkpoints/step-{STEP:08d}"
@@ -31,11 +33,22 @@ class Example(NamedTuple):
 
 @cache
 def example(folder: Path) -> Example:
-    text = busy_config(write_data(folder), epochs=3)
+    """Stopped after `STEP`."""
+    return trained(folder / "run", busy_config(write_data(folder), epochs=3))
+
+
+@cache
+def failed(folder: Path) -> Example:
+    """Its second step failed, and is kept in `failure/`."""
+    text = busy_config(write_data(folder)).replace("learning_rate: 0.01", "learning_rate: 1.0e+30")
+    return trained(folder / "failed", text)
+
+
+def trained(path: Path, text: str) -> Example:
     prepared = prepare(parsed(text))
-    path = folder / "run"
     document = parse_document(text, "c.yaml")
     with (
+        suppress(DivergedError),
         RunDirectory.create(path) as directory,
         TrainingRun.start(prepared, directory, kernels="numpy", document=document) as run,
     ):
@@ -56,40 +69,70 @@ def state_seeds(folder: Path) -> list[bytes]:
     return [example(folder).files[f"{CHECKPOINT}/state.safetensors"]]
 
 
+def failure_manifest_seeds(folder: Path) -> list[bytes]:
+    return [repair.unsealed(failed(folder).files["failure/checkpoint.json"])]
+
+
+def failure_state_seeds(folder: Path) -> list[bytes]:
+    return [failed(folder).files["failure/state.safetensors"]]
+
+
 def read_manifest(folder: Path, content: bytes) -> None:
-    run = changed(folder, {f"{CHECKPOINT}/checkpoint.json": repair.sealed(content)})
-    use(run, folder)
+    use(changed(example(folder), {f"{CHECKPOINT}/checkpoint.json": repair.sealed(content)}), folder)
 
 
 def read_state(folder: Path, content: bytes) -> None:
-    manifest = example(folder).files[f"{CHECKPOINT}/checkpoint.json"]
-    files = {"state.safetensors": content, "checkpoint.json": repair.sealed_for(content, manifest)}
-    use(changed(folder, {f"{CHECKPOINT}/{name}": data for name, data in files.items()}), folder)
+    use(changed(example(folder), with_state(example(folder), CHECKPOINT, content)), folder)
+
+
+def read_failure_manifest(folder: Path, content: bytes) -> None:
+    replay(changed(failed(folder), {"failure/checkpoint.json": repair.sealed(content)}), folder)
+
+
+def read_failure_state(folder: Path, content: bytes) -> None:
+    replay(changed(failed(folder), with_state(failed(folder), "failure", content)), folder)
+
+
+def with_state(run: Example, checkpoint: str, content: bytes) -> dict[str, bytes]:
+    """The files of a checkpoint with this state, and a manifest that vouches for it."""
+    manifest = repair.sealed_for(content, run.files[f"{checkpoint}/checkpoint.json"])
+    return {f"{checkpoint}/state.safetensors": content, f"{checkpoint}/checkpoint.json": manifest}
 
 
 def read_pointer(folder: Path, content: bytes) -> None:
-    load_trained(changed(folder, {"checkpoints/best": content}), "best", "numpy")
+    load_trained(changed(example(folder), {"checkpoints/best": content}), "best", "numpy")
 
 
 def read_run_config(folder: Path, content: bytes) -> None:
-    load_trained(changed(folder, {"config.yaml": content}), "last", "numpy")
+    load_trained(changed(example(folder), {"config.yaml": content}), "last", "numpy")
 
 
 def read_record(folder: Path, content: bytes) -> None:
-    resume(changed(folder, {"run.json": content}), folder)
+    use(changed(example(folder), {"run.json": content}), folder)
 
 
 def read_metrics_lines(folder: Path, content: bytes) -> None:
-    resume(changed(folder, {"metrics.jsonl": content}), folder)
+    use(changed(example(folder), {"metrics.jsonl": content}), folder)
+
+
+def line_seeds(folder: Path) -> list[bytes]:
+    return example(folder).files["metrics.jsonl"].splitlines()
+
+
+def read_metrics_line(folder: Path, content: bytes) -> None:
+    verify(
+        changed(example(folder), {"metrics.jsonl": content + b"\n" + example(folder).files["metrics.jsonl"]}),
+        folder,
+    )
 
 
 def read_metrics_table(folder: Path, content: bytes) -> None:
-    resume(changed(folder, {"metrics.csv": content}), folder)
+    resume(changed(example(folder), {"metrics.csv": content}), folder)
 
 
-def changed(folder: Path, files: dict[str, bytes]) -> RunDirectory:
-    """The example's run, with these files in place of its own."""
-    path, _, own = example(folder)
+def changed(run: Example, files: dict[str, bytes]) -> RunDirectory:
+    """The run, with these files in place of its own."""
+    path, _, own = run
     for file in path.rglob("*"):
         if file.is_file():
             file.unlink()
@@ -100,10 +143,17 @@ def changed(folder: Path, files: dict[str, bytes]) -> RunDirectory:
 
 
 def use(directory: RunDirectory, folder: Path) -> None:
-    """As `eval` does, and as `fit --resume` does."""
+    """As `eval`, `verify` and `fit --resume` do."""
     with suppress(DltrainError):
         load_trained(directory, "last", "numpy")
+    with suppress(DltrainError):
+        verify(directory, folder)
     resume(directory, folder)
+
+
+def verify(directory: RunDirectory, folder: Path) -> None:
+    """Trains the first step again."""
+    next(Verification(directory, example(folder).prepared.config, "numpy").records())
 
 
 def resume(directory: RunDirectory, folder: Path) -> None:
@@ -116,3 +166,9 @@ def resume(directory: RunDirectory, folder: Path) -> None:
         ) as run,
     ):
         list(run.records(should_stop=lambda: True))
+
+
+def replay(directory: RunDirectory, folder: Path) -> None:
+    failure = load_failure(directory, failed(folder).prepared.config, "numpy")
+    failure.trace()
+    failure.again()

@@ -191,8 +191,11 @@ TARGETS = {
     "checkpoint_manifest": Target(runs.read_manifest, runs.manifest_seeds, json=True),
     "checkpoint_state": Target(runs.read_state, runs.state_seeds),
     "checkpoint_pointer": Target(runs.read_pointer, runs.seeds_of("checkpoints/best")),
+    "failure_manifest": Target(runs.read_failure_manifest, runs.failure_manifest_seeds, json=True),
+    "failure_state": Target(runs.read_failure_state, runs.failure_state_seeds),
     "run_config": Target(runs.read_run_config, runs.seeds_of("config.yaml")),
     "run_record": Target(runs.read_record, runs.seeds_of("run.json"), json=True),
     "metrics_lines": Target(runs.read_metrics_lines, runs.seeds_of("metrics.jsonl")),
+    "metrics_line": Target(runs.read_metrics_line, runs.line_seeds, json=True),
     "metrics_table": Target(runs.read_metrics_table, runs.seeds_of("metrics.csv")),
 }
