@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dltrain.autodiff import Session
 from dltrain.datasets import Data, epoch_order
-from dltrain.errors import ConfigError
-from dltrain.training.divergence import NonFiniteLoss
+from dltrain.errors import ConfigError, DivergedError
+from dltrain.training.divergence import ADVICE, NonFiniteLoss
 from dltrain.training.evaluation import BatchFunction, EvaluationStopped, Evaluator, batches_of
 from dltrain.training.network import Network, Training
 from dltrain.training.records import CheckpointSaved, EpochDone, Finished, Record, Started, StepDone
@@ -22,6 +22,8 @@ from dltrain.training.training_state import TrainingState
 
 Save = Callable[[TrainingState, bool], Path]
 """Saves a checkpoint of the session and the given state; the second argument: it is the best so far."""
+
+LARGEST_RISE = 1e5  # of a loss over that of the first step, which is taken as 1 at least
 
 
 @dataclass
@@ -59,6 +61,7 @@ class Trainer:
         """Trains until the last step, early stopping, or `should_stop`; after this there is no `Finished`.
 
         Raises NonFiniteLoss when a loss is not finite; the variables then are as they were before that step.
+        Raises DivergedError when a loss is finite still, but `LARGEST_RISE` times that of the first step.
         """
         state = self.state
         run_step, evaluate = self._step_function(), self._evaluator()
@@ -142,6 +145,13 @@ class Trainer:
         """The loss before the step, and its learning rate."""
         with _diverged(f"at step {self.state.step + 1} (epoch {self.state.epoch})"):
             loss, learning_rate, _ = run_step(self.train, batch)
+        if self.state.step and loss > LARGEST_RISE * max(1.0, self.state.first_loss):
+            raise DivergedError(
+                f"training diverged at step {self.state.step + 1} (epoch {self.state.epoch})",
+                where="the loss",
+                why=f"it rose from {self.state.first_loss:.3g} at the first step to {loss:.3g}",
+                fix=ADVICE,
+            )
         return loss, learning_rate
 
     def _evaluator(self) -> Evaluator:

@@ -35,6 +35,7 @@ class TrainingState:
         batches: of this epoch that are done.
         examples: in those batches.
         loss_sum: over those examples.
+        first_loss: that of the first step.
         learning_rate: of the last step.
         evaluated_step: the step after which the validation split was last evaluated.
         best_value: of the watched figure at the best checkpoint; None without a validation split.
@@ -50,6 +51,7 @@ class TrainingState:
     batches: int = 0
     examples: int = 0
     loss_sum: float = 0.0
+    first_loss: float = 0.0
     learning_rate: float = 0.0
     evaluated_step: int = 0
     best_value: float | None = None
@@ -91,6 +93,8 @@ class TrainingState:
 
     def count_batch(self, examples: int, loss: float, learning_rate: float) -> None:
         """Notes that a step was made on a batch of that many examples, with that mean loss."""
+        if self.step == 0:
+            self.first_loss = loss
         self.step += 1
         self.batches += 1
         self.examples += examples

@@ -233,7 +233,7 @@ def test_divergence(dltrain: Dltrain) -> None:
     data = write_data(Path.cwd())
     text = autoencoder_config(data).replace("[8, 3]", "[8, 3], output_activation: linear")
     Path("c.yaml").write_text(text)
-    result = dltrain("fit", "c.yaml", "--run-dir", "run", "optimizer={name: sgd, learning_rate: 1e6}")
+    result = dltrain("fit", "c.yaml", "--run-dir", "run", "optimizer={name: sgd, learning_rate: 1e25}")
     assert result.code == 4
     last = result.err.splitlines()[-1]
     assert re.match(

@@ -127,11 +127,14 @@ def test_a_requirement_not_met(dltrain_here: Dltrain) -> None:
     assert json.loads(Path("run/run.json").read_text())["exit_code"] == 6
 
 
-def test_training_that_diverges(dltrain_here: Dltrain, refused: Refused) -> None:
+@pytest.mark.parametrize(("rate", "where"), [("1e6", "the loss: it rose"), ("1e25", "c.yaml:")])
+def test_training_that_diverges(rate: str, where: str, dltrain_here: Dltrain, refused: Refused) -> None:
     Path("c.yaml").write_text(
-        config("model: {name: mlp, hidden: [8, 8, 8, 8]}", "optimizer: {name: sgd, learning_rate: 1e6}")
+        config("model: {name: mlp, hidden: [8, 8, 8, 8]}", f"optimizer: {{name: sgd, learning_rate: {rate}}}")
     )
-    expected = "training diverged at step ... (epoch ...): c.yaml:...; lower optimizer.learning_rate, set ..."
+    expected = (
+        f"training diverged at step ... (epoch ...): {where}...; lower optimizer.learning_rate, set ..."
+    )
     refused(4, expected, "fit", "c.yaml", "--run-dir", "run", "--progress", "none", leaves="run")
     record = json.loads(Path("run/run.json").read_text())
     assert (record["status"], record["exit_code"]) == ("diverged", 4)

@@ -239,7 +239,7 @@ def test_should_stop_ends_after_the_step_with_a_checkpoint(data: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_before_the_update(data: Path) -> None:
     text = autoencoder_config(data).replace("[8, 3]", "[8, 3], output_activation: linear")
-    trainer = trainer_for(text.replace("optimizer: adam", "optimizer: {name: sgd, learning_rate: 1e9}"))
+    trainer = trainer_for(text.replace("optimizer: adam", "optimizer: {name: sgd, learning_rate: 1e25}"))
     states = [trainer.session.state()]
 
     def train() -> None:
@@ -253,6 +253,23 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(data: Path) -> None:
     assert "it begins at training/" in str(caught.value)
     for name, value in trainer.session.state().items():
         np.testing.assert_array_equal(value, states[-1][name])
+
+
+def test_a_loss_that_rises_beyond_all_use_is_divergence_too(data: Path) -> None:
+    text = softmax_config(data).replace("learning_rate: 0.5", "learning_rate: 1e8")
+    trainer = trainer_for(text)
+    losses = []
+
+    def train() -> None:
+        for record in trainer.fit():
+            if isinstance(record, StepDone):
+                losses.append(record.loss)
+
+    with pytest.raises(
+        DivergedError, match=rf"at step \d .*it rose from {np.log(3):.3g} at the first step to"
+    ):
+        train()
+    assert max(losses) < 1e5 * losses[0]
 
 
 def test_a_variable_that_is_not_finite_is_named(data: Path) -> None:
