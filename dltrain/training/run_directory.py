@@ -13,28 +13,25 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from dltrain.errors import DltrainError, RunError, UsageError
+from dltrain.errors import DltrainError, RunError
 from dltrain.training.atomic_files import (
     read_plain_file,
     remove_temporary,
     storage_errors,
-    sync_folder,
     write_atomically,
 )
 from dltrain.training.run_lock import RunLock
+from dltrain.training.run_names import find_run, new_run_folder
 
 Status = Literal["running", "completed", "stopped", "failed", "diverged"]
 
-_SUFFIX_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _LARGEST_RECORD = 2 * 2**20  # bytes; as many as some thousand resumptions take
 
 
@@ -111,7 +108,7 @@ class RunDirectory:
         Raises RunError if `path` is in use, UsageError for a bad `name`, StorageError.
         """
         if path is None:
-            path = _make_below(runs, name, now or datetime.now())
+            path = new_run_folder(runs, name, now or datetime.now())
         with storage_errors(path, "cannot create run directory"):
             if path.exists() and not path.is_dir():
                 raise RunError("not a directory", where=str(path), fix="give another --run-dir")
@@ -135,39 +132,7 @@ class RunDirectory:
 
         Raises RunError when there is none, or more than one.
         """
-        known = _runs_below(runs)
-        if reference == "latest":
-            if not known:
-                raise RunError("no run yet", where=str(runs), fix="train one: dltrain fit CONFIG")
-            return cls(max(known, key=_started))
-        path = Path(reference)
-        if reference and _is_run(path):
-            return cls(path)
-        names = [run.name for run in known]
-        matches = [name for name in names if name.startswith(reference)] if reference else []
-        if reference in matches:
-            matches = [reference]
-        if len(matches) == 1:
-            return cls(runs / matches[0])
-        if matches:
-            raise RunError(
-                f"more than one run starts with {reference!r}",
-                where=str(runs),
-                why=_listed(matches),
-                fix="type more of the name",
-            )
-        if reference and os.path.isdir(path):
-            fix = "give the directory of one run"
-            raise RunError("not a run directory", where=str(path), why="it holds no run.json", fix=fix)
-        near = get_close_matches(reference, names, n=3, cutoff=0.5)
-        raise RunError(
-            f"no run named {reference!r}",
-            where=str(runs),
-            why="" if names else "there are no runs",
-            fix=f"did you mean {_listed(near)}?"
-            if near
-            else "give a path, a prefix of a run's name, or latest",
-        )
+        return cls(find_run(reference, runs, started=_started))
 
     def lock(self) -> None:
         """Makes this process the one writer. Raises RunError when another one is."""
@@ -293,47 +258,12 @@ class RunDirectory:
             )
 
 
-def _make_below(runs: Path, name: str, now: datetime) -> Path:
-    """Makes a directory with a new name below `runs`; at any moment, only one process can make it."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise UsageError(
-            "bad name for a run",
-            where=repr(name),
-            fix="use 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first",
-        )
-    with storage_errors(runs, "cannot create run directory"):
-        runs.mkdir(parents=True, exist_ok=True)
-        while True:
-            suffix = "".join(secrets.choice(_SUFFIX_LETTERS) for _ in range(4))
-            path = runs / f"{name}-{now:%Y%m%d-%H%M%S}-{suffix}"
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue
-            sync_folder(runs)
-            return path
-
-
-def _is_run(path: Path) -> bool:
-    return os.path.isfile(path / "run.json")  # False, where Path.is_file raises, if it may not be looked at
-
-
-def _runs_below(runs: Path) -> list[Path]:
-    with storage_errors(runs, "cannot read"):
-        return sorted(path for path in runs.iterdir() if _is_run(path)) if runs.is_dir() else []
-
-
 def _started(run: Path) -> str:
     """When the run began, as text that sorts; a run whose record is damaged counts as the oldest."""
     try:
         return str(RunDirectory(run).record().get("started", ""))
     except DltrainError:
         return ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in names[:5])
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
 
 
 def _now() -> str:
