@@ -21,11 +21,6 @@ EXAMPLES = 150
 FEWER = {name: 60 for name in TARGETS if name.startswith(("checkpoint", "failure", "run", "metrics"))}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("fuzz")
-
-
 @pytest.fixture
 def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on disk makes no difference here."""
@@ -34,11 +29,11 @@ def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("times", [1, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 @pytest.mark.parametrize("name", TARGETS)
-def test_changed_files(name: str, times: int, folder: Path, unflushed: None) -> None:
+def test_changed_files(name: str, times: int, tmp_path: Path, unflushed: None) -> None:
     target = TARGETS[name]
-    seeds = target.seeds(folder)
+    seeds = target.seeds(tmp_path)
     for seed in seeds:
-        target.read(folder, seed)
+        target.read(tmp_path, seed)
     contents = mutated(seeds) | mutated_json(seeds) if target.json else mutated(seeds)
 
     @settings(
@@ -51,7 +46,7 @@ def test_changed_files(name: str, times: int, folder: Path, unflushed: None) -> 
     @given(contents)
     def read(content: bytes) -> None:
         with bounded():
-            target.read(folder, content)
+            target.read(tmp_path, content)
 
     read()
 
@@ -107,9 +102,9 @@ WORST = {
 
 
 @pytest.mark.parametrize("case", WORST)
-def test_the_worst_files(case: str, folder: Path, unflushed: None) -> None:
+def test_the_worst_files(case: str, tmp_path: Path, unflushed: None) -> None:
     for name, content in WORST[case].items():
         target = TARGETS[name]
-        target.seeds(folder)
+        target.seeds(tmp_path)
         with bounded():
-            target.read(folder, content)
+            target.read(tmp_path, content)
