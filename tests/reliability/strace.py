@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +22,12 @@ from dltrain.training.training_run import TrainingRun
 CALLS = (
     "?open,openat,write,fsync,ftruncate,?rename,?renameat,?renameat2,?unlink,unlinkat,?mkdir,mkdirat,?rmdir"
 )
+
+needs_strace = pytest.mark.skipif(
+    shutil.which("strace") is None or subprocess.run(["strace", "-o", "/dev/null", "true"]).returncode != 0,
+    reason="strace is not installed (Debian: apt-get install strace), or may not trace here",
+)
+
 _PR_SET_PTRACER, _ANY = 0x59616D61, ctypes.c_ulong(-1)
 _SAVED = "the save is done"
 

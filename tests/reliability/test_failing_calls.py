@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from reliability import faulty_fit
 from reliability.experiment import SAVES, Experiment, left_behind
 from reliability.fork_server import ForkServer
+from reliability.strace import needs_strace
 
 from dltrain.training.checkpoints import CheckpointStore
 
@@ -82,9 +82,7 @@ def test_each_call_of_a_save_fails(experiment: Experiment, all_codes: bool) -> N
     )
 
 
-@pytest.mark.skipif(
-    shutil.which("strace") is None, reason="strace is not installed (Debian: apt-get install strace)"
-)
+@needs_strace
 @pytest.mark.parametrize(
     "inject",
     [

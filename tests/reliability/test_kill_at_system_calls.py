@@ -5,18 +5,15 @@ All saves, and what follows them up to the end of the run: `python -m pytest -m 
 
 from __future__ import annotations
 
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from reliability.experiment import SAVES, Experiment, steps_saved
 from reliability.fork_server import ForkServer
-from reliability.strace import calls_of_the_save, calls_to_the_end, fit_under_strace
+from reliability.strace import calls_of_the_save, calls_to_the_end, fit_under_strace, needs_strace
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("strace") is None, reason="strace is not installed (Debian: apt-get install strace)"
-)
+pytestmark = needs_strace
 
 AFTER_THE_SAVE = {"rename", "renameat", "renameat2"}  # a file is there, but not under its name
 
