@@ -6,6 +6,7 @@ The same targets run for longer, guided by coverage, with `tests/reliability/fuz
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from reliability.fuzz.mutations import mutated, mutated_json
 from reliability.fuzz.repair import gzipped, with_png_checksums
 from reliability.fuzz.targets import TARGETS, idx, npy
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to limit memory")
 EXAMPLES = 150
 FEWER = {name: 60 for name in TARGETS if name.startswith(("checkpoint", "failure", "run", "metrics"))}
 
