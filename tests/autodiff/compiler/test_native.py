@@ -197,3 +197,15 @@ def test_processes_that_compile_the_same_at_once_all_succeed(tmp_path):
     ]
     assert [process.communicate()[0].strip() for process in processes] == ["0.5"] * 4
     assert len(list((tmp_path / "dltrain" / "kernels").iterdir())) == 2
+
+
+def test_the_compiler_runs_once(tmp_path, monkeypatch):
+    compiler, log = tmp_path / "cc", tmp_path / "log"
+    compiler.write_text(f'#!/bin/sh\necho run >>{log}\nexec {library.find_compiler()} "$@"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    x = dl.Variable(3.0)
+    for _ in range(2):
+        assert native().run(x * 3.5) == 10.5
+    assert log.read_text() == "run\n"
