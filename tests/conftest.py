@@ -1,11 +1,16 @@
 """What holds for all tests."""
 
 import os
+import signal
 
 # Tests run side by side: BLAS threads of one would stand in the way of the others. Before NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
+
+# A shell's background job ignores SIGINT, and so do all processes that it starts; tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

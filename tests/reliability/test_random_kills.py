@@ -108,7 +108,8 @@ def test_whole_processes_killed_at_random_times(experiment: Experiment) -> None:
             process.kill()
             process.communicate()
             return False
-        assert (process.returncode, err) == (0, b"")
+        assert process.returncode == 0, err
+        assert err == b"" or err.endswith(b"has no checkpoint yet: it begins again at its first step\n"), err
         return True
 
     started = time.monotonic()
