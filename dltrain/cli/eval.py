@@ -8,6 +8,7 @@ import click
 
 from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options
+from dltrain.cli.options import checkpoint_option
 from dltrain.cli.progress import shown
 from dltrain.errors import UsageError
 from dltrain.training.evaluation import Evaluator, plain_figures
@@ -24,13 +25,7 @@ from dltrain.training.trained_run import load_trained
     show_default=True,
     help="Which examples.",
 )
-@click.option(
-    "--checkpoint",
-    metavar="best|last|PATH",
-    default="best",
-    show_default=True,
-    help="Which checkpoint: the best on validation, the last, or the folder of one.",
-)
+@checkpoint_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: split, step, and each figure.")
 @computing_options
 def evaluate(run: str, split: str, checkpoint: str, as_json: bool, kernels: Kernels) -> None:

@@ -15,8 +15,9 @@ import click
 from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import load_config, located
+from dltrain.cli.options import progress_option, quiet_option
 from dltrain.cli.printing import say, warn
-from dltrain.cli.progress import STYLES, Progress, shown
+from dltrain.cli.progress import Progress, shown
 from dltrain.config import Document, apply_overrides, parse
 from dltrain.errors import RunError, StoppedError
 from dltrain.training.evaluation import Figures
@@ -49,14 +50,8 @@ FAST_EVALUATION_BATCHES = 2
     metavar="RUN",
     help="Continue this run (a path, the beginning of a run's name, or latest) from its newest checkpoint.",
 )
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-@click.option(
-    "--progress",
-    type=click.Choice(STYLES),
-    default="auto",
-    show_default=True,
-    help="How progress is shown on stderr: auto is a bar on a terminal, else a plain line an epoch.",
-)
+@quiet_option
+@progress_option
 @click.option(
     "--require",
     "requirements",

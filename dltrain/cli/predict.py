@@ -8,6 +8,7 @@ import click
 
 from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options
+from dltrain.cli.options import checkpoint_option
 from dltrain.cli.printing import say
 from dltrain.training.input_files import check_input_name, read_inputs
 from dltrain.training.prediction import predict as apply_model
@@ -34,13 +35,7 @@ from dltrain.training.trained_run import load_trained
     required=True,
     help="Of classes .csv, .json or .npy (probabilities); of reconstructions .npy or .png (grey pictures).",
 )
-@click.option(
-    "--checkpoint",
-    metavar="best|last|PATH",
-    default="best",
-    show_default=True,
-    help="Which checkpoint: the best on validation, the last, or the folder of one.",
-)
+@checkpoint_option
 @computing_options
 def predict(run: str, source: Path, target: Path, checkpoint: str, kernels: Kernels) -> None:
     """Apply RUN's model to inputs from a file.

@@ -9,8 +9,9 @@ import click
 from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options, limit_threads
 from dltrain.cli.config_file import located
+from dltrain.cli.options import progress_option, quiet_option
 from dltrain.cli.printing import say, warn
-from dltrain.cli.progress import STYLES, Progress
+from dltrain.cli.progress import Progress
 from dltrain.training.environment import describe_environment, differences
 from dltrain.training.run_directory import RunDirectory
 from dltrain.training.trained_run import parse_config, read_config
@@ -19,14 +20,8 @@ from dltrain.training.verification import Verification
 
 @click.command(epilog="Example: dltrain verify latest")
 @click.argument("run")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-@click.option(
-    "--progress",
-    type=click.Choice(STYLES),
-    default="auto",
-    show_default=True,
-    help="How progress is shown on stderr: auto is a bar on a terminal, else a plain line an epoch.",
-)
+@quiet_option
+@progress_option
 @computing_options
 @click.pass_context
 def verify(context: click.Context, run: str, quiet: bool, progress: str, kernels: Kernels) -> None:
