@@ -123,14 +123,13 @@ def _end(text: str, width: int) -> str:
 
 
 def _totals(report: PlanReport) -> list[str]:
-    operations, seconds = report.in_blas
     calls = sum(line.calls for line in report.lines)
     step = report.run + report.gather
     products = f"products    {shown_operations(report.operations)} in matrix products"
-    if seconds:
+    if report.in_products:
         products += (
-            f", {shown_operations(operations)} by BLAS at {operations / seconds / 1e9:.1f} GFLOP/s, "
-            f"{seconds / step:.0%} of run and gathering"
+            f", at {report.operations / report.in_products / 1e9:.1f} GFLOP/s, "
+            f"{report.in_products / step:.0%} of run and gathering"
         )
     return [
         f"memory      variables {shown_bytes(report.variables)} ({report.parameters:,} parameters), "

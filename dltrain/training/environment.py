@@ -12,6 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 import dltrain
+from dltrain.autodiff.threads import threads
 
 
 def describe_environment(kernels: str) -> dict[str, Any]:
@@ -67,11 +68,6 @@ def cpu() -> str:
     """The kind of processor, by which BLAS chooses its kernels; its architecture where BLAS does not tell."""
     found = (library.get("architecture") for library in threadpool_info())
     return next((str(name) for name in found if name), platform.machine())
-
-
-def threads() -> int:
-    """How many threads BLAS uses; 1 where it does not tell."""
-    return max((library["num_threads"] for library in threadpool_info()), default=1)
 
 
 def git_commit(folder: Path) -> str | None:

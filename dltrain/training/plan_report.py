@@ -32,7 +32,7 @@ class Line:
 
     Attributes:
         phase: "compute", or "commit" for what writes variables after the guard.
-        kernel: "BLAS", "NumPy", or the name of a C function.
+        kernel: the name of a C function; "NumPy", or "BLAS" where NumPy multiplies matrices.
         calls: more than one where the group is computed in tiles, an op and a tile a call.
         ops: labels of the nodes' ops in order.
         scope: what the names of all nodes begin with; empty if they share nothing.
@@ -90,10 +90,9 @@ class PlanReport:
         return sum(line.operations for line in self.lines)
 
     @property
-    def in_blas(self) -> tuple[int, float]:
-        """Floating-point operations and seconds of the calls of BLAS."""
-        lines = [line for line in self.lines if line.kernel == "BLAS"]
-        return sum(line.operations for line in lines), sum(line.seconds for line in lines)
+    def in_products(self) -> float:
+        """Seconds of all matrix products."""
+        return sum(line.seconds for line in self.lines if line.operations)
 
 
 def report_plan(prepared: Prepared, session: Session, phase: Phase) -> PlanReport:

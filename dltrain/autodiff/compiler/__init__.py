@@ -14,7 +14,7 @@ from dltrain.autodiff.compiler.fold_constants import fold_constants
 from dltrain.autodiff.compiler.ir import Copy, Node, lower
 from dltrain.autodiff.compiler.memory import allocate
 from dltrain.autodiff.compiler.merge import merge
-from dltrain.autodiff.compiler.native.emit import native_calls
+from dltrain.autodiff.compiler.native.emit import native_code
 from dltrain.autodiff.compiler.plan import Plan
 from dltrain.autodiff.compiler.rewrite import rewrite
 from dltrain.autodiff.compiler.schedule import group_elementwise, schedule
@@ -84,15 +84,17 @@ def compile_plan(
         instructions(committed, arrays) + commit_instructions(pairs, arrays, storage),
     ]
     if c_compiler is None:
-        calls, source = [numpy_calls(phase, arrays, scratch) for phase in phases], ""
+        calls = joined = [numpy_calls(phase, arrays, scratch) for phase in phases]
+        source = ""
     else:
-        calls, source = native_calls(phases, arrays, scratch, c_compiler)
+        calls, joined, source = native_code(phases, arrays, scratch, c_compiler)
     compute, commit = calls
     return Plan(
         inputs=tuple(arrays[node] for node in placeholders),
         fetches=tuple(arrays[node] for node in fetched),
         compute=tuple(compute),
         commit=tuple(commit),
+        joined=(tuple(joined[0]), tuple(joined[1])),
         guards=tuple((tensor, arrays[node]) for tensor, node in zip(guards, guarded, strict=True)),
         memory=tuple(arrays.values()),
         buffers=buffers,

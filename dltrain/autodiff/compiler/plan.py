@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dltrain.autodiff.compiler.ir import KernelError, Node, explained
+from dltrain.autodiff.compiler.native.step import NativeStep
 from dltrain.autodiff.compiler.tiles import Call
 from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.spec import Array
@@ -22,6 +23,7 @@ class NodesCall(NamedTuple):
         group: the nodes that its step of the plan computes, by this call and others in a row.
         writes: the arrays that it fills.
         function: the name of the C function that it calls; empty for NumPy's kernels.
+        step: what it runs in C; None for NumPy's kernels.
     """
 
     nodes: tuple[Node, ...]
@@ -29,6 +31,7 @@ class NodesCall(NamedTuple):
     group: tuple[Node, ...]
     writes: tuple[Array, ...]
     function: str = ""
+    step: NativeStep | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Plan:
         inputs: arrays to be filled before a run, one for each fed tensor.
         fetches: arrays that hold the fetched values after a run, until the next run or commit.
         compute, commit: the kernel calls of the two phases.
+        joined: the same two with native calls in a row joined into one, which is what a run makes.
         guards: arrays that must be finite for the commit to happen, with their tensors.
         memory: all arrays, which native kernels know by address only.
         buffers, scratch: bytes allocated for results, and for what never leaves a tile of a group.
@@ -49,6 +53,7 @@ class Plan:
     fetches: tuple[Array, ...]
     compute: tuple[NodesCall, ...]
     commit: tuple[NodesCall, ...]
+    joined: tuple[tuple[NodesCall, ...], tuple[NodesCall, ...]]
     guards: tuple[tuple[Tensor, Array], ...]
     memory: tuple[Array, ...]
     buffers: int
@@ -71,13 +76,14 @@ class Plan:
             DivergedError: a guard is not finite; nothing was committed.
         """
         kernel: NodesCall | None = None
+        compute, commit = self.joined
         try:
             with np.errstate(all="ignore"):
-                for kernel in self.compute:
+                for kernel in compute:
                     kernel.call()
                 self._check_guards()
                 results = [array.copy() for array in self.fetches]
-                for kernel in self.commit:
+                for kernel in commit:
                     kernel.call()
         except DivergedError:
             raise

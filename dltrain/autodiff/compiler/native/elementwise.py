@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from math import prod
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from dltrain.autodiff.compiler.ir import Node
 from dltrain.autodiff.compiler.native.function import C_TYPES, CFunction
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.spec import Array
+
+TASK_ELEMENTS = 8192  # numbers of a task: some microseconds
 
 Strides = tuple[int, ...]  # of one array, in elements, one for each loop; 0 where it is broadcast
 
@@ -20,11 +23,19 @@ def has_expressions(group: Sequence[Node]) -> bool:
     return all(isinstance(node.op, Elementwise) and node.op.expression() is not None for node in group)
 
 
-def write_group(function: CFunction, group: Sequence[Node], arrays: Mapping[Node, Array]) -> None:
+def is_large(group: Sequence[Node]) -> bool:
+    """Whether the group is worth more than one thread."""
+    return has_expressions(group) and prod(group[0].spec.sizes) >= 2 * TASK_ELEMENTS
+
+
+def write_group(
+    function: CFunction, group: Sequence[Node], arrays: Mapping[Node, Array], *, split: bool = False
+) -> None:
     """Write the loops that compute the group's nodes.
 
     Arguments:
         arrays: of the group's inputs and of those of its nodes that are read elsewhere.
+        split: into tasks, which makes it all that the function does.
     """
     members = set(group)
     inputs = list(dict.fromkeys(s for node in group for s in node.inputs if s not in members))
@@ -47,7 +58,11 @@ def write_group(function: CFunction, group: Sequence[Node], arrays: Mapping[Node
                     values[node] = _constant(function, node, places[node].element(indices))
             if depth < len(loops):
                 innermost = depth == len(loops) - 1
-                indices.append(nest.enter_context(function.loop(sizes[depth], parallel=innermost)))
+                if split and depth == 0:
+                    each = max(1, TASK_ELEMENTS // prod(loops[1:]))
+                    indices.append(nest.enter_context(function.split_loop(loops[0], each)))
+                else:
+                    indices.append(nest.enter_context(function.loop(sizes[depth], parallel=innermost)))
         for node in group:
             values[node] = _constant(function, node, _expression(node, values))
         for node in results:

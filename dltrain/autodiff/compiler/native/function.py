@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 
 import numpy as np
 
@@ -24,15 +25,15 @@ C_TYPES = {
 
 
 class CFunction:
-    """A C function under construction: `int64_t NAME(char **p, const int64_t *n)`.
+    """A C function under construction, to be called with pointers, sizes, and which of its tasks to do.
 
-    It returns 0, or the number, from 1, of the check that failed.
+    Its type is `function` of threads.c. It returns 0, or the number, from 1, of the check that failed.
 
     Attributes:
         arrays, sizes: what it is to be called with.
         written: those of the arrays that it writes.
         checked: the node of each check.
-        helpers: C functions that it calls.
+        tasks: how many it has.
     """
 
     def __init__(self) -> None:
@@ -40,15 +41,16 @@ class CFunction:
         self.written: list[Array] = []
         self.sizes: list[int] = []
         self.checked: list[Node] = []
-        self.helpers: set[str] = set()
+        self.tasks = 1
         self._lines: list[str] = []
         self._depth = 1
         self._names = 0
 
     @property
-    def body(self) -> str:
-        """The function in C, from its opening brace on."""
-        return "\n".join(["{", *self._lines, "  return 0;", "}"])
+    def text(self) -> str:
+        """The function in C, without its type and name."""
+        head = "(char **p, const int64_t *n, int64_t start, int64_t stop) {"
+        return "\n".join([head, *self._lines, "  return 0;", "}"])
 
     def line(self, text: str) -> None:
         self._lines.append("  " * self._depth + text)
@@ -61,6 +63,19 @@ class CFunction:
         yield
         self._depth -= 1
         self.line("}")
+
+    @contextmanager
+    def split_loop(self, number: int, each: int) -> Iterator[str]:
+        """A loop from 0 to `number` that is cut into tasks of `each` turns; yields its index.
+
+        No turn reads what another one writes.
+        """
+        self.tasks = ceil(number / each)
+        size, length, index = self.size(number), self.size(each), self.name("i")
+        self.line(f"const int64_t end = stop * {length} < {size} ? stop * {length} : {size};")
+        self.line("#pragma GCC ivdep")
+        with self.block(f"for (int64_t {index} = start * {length}; {index} < end; ++{index})"):
+            yield index
 
     @contextmanager
     def loop(self, size: str, *, parallel: bool = False) -> Iterator[str]:

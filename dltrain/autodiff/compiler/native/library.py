@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from dltrain.errors import GraphError, StorageError
@@ -19,6 +20,7 @@ FLAGS = (
     "-march=native",
     "-shared",
     "-fPIC",
+    "-pthread",
     "-fno-math-errno",  # sqrt and the like are one instruction
     "-fno-trapping-math",
     "-fwrapv",  # int64 overflows as NumPy's does
@@ -61,38 +63,42 @@ def find_compiler() -> str | None:
     return next((path for path in found if path), None)
 
 
-def load(source: str, compiler: str) -> ctypes.CDLL:
-    """The library of the C functions in `source`, compiled unless the cache has it.
+def load(sources: Sequence[str], compiler: str) -> list[ctypes.CDLL]:
+    """The libraries of the C in each of `sources`; what the cache lacks is compiled, all at once.
 
     Raises:
         GraphError: the compiler refused.
         StorageError: the cache cannot be written.
     """
-    text = PRELUDE + source
-    name = hashlib.sha256(
-        "\0".join([text, _compiler_identity(compiler), *FLAGS, _processor()]).encode()
-    ).hexdigest()
+    matters = (_compiler_identity(compiler), *FLAGS, _processor())
+    names = [hashlib.sha256("\0".join([source, *matters]).encode()).hexdigest() for source in sources]
     folder = _cache_folder()
-    library, seal = folder / f"{name}.so", folder / f"{name}.sha256"
     try:
-        if not _is_whole(library, seal):
-            _build(text, compiler, library, seal)
-        return ctypes.CDLL(str(library))
+        missing = [k for k, name in enumerate(names) if not _is_whole(folder, name)]
+        if len(missing) > 1:
+            from concurrent.futures import ThreadPoolExecutor  # slow to import, and seldom needed
+
+            with ThreadPoolExecutor(len(missing)) as executor:
+                list(executor.map(lambda k: _build(sources[k], compiler, folder, names[k]), missing))
+        elif missing:
+            _build(sources[missing[0]], compiler, folder, names[missing[0]])
+        return [ctypes.CDLL(str(folder / f"{name}.so")) for name in names]
     except OSError as error:
         raise StorageError("the kernel cache cannot be used", where=str(folder), why=str(error)) from None
 
 
-def _is_whole(library: Path, seal: Path) -> bool:
-    """Whether the library is as it was written."""
+def _is_whole(folder: Path, name: str) -> bool:
+    """Whether the library is there, and as it was written."""
     try:
-        return hashlib.sha256(library.read_bytes()).hexdigest() == seal.read_text()
+        found = hashlib.sha256((folder / f"{name}.so").read_bytes()).hexdigest()
+        return found == (folder / f"{name}.sha256").read_text()
     except (FileNotFoundError, UnicodeDecodeError):
         return False
 
 
-def _build(text: str, compiler: str, library: Path, seal: Path) -> None:
+def _build(text: str, compiler: str, folder: Path, name: str) -> None:
     """Compile beside the cache, then move into it: others see a whole file or none."""
-    with tempfile.TemporaryDirectory(prefix="build-", dir=library.parent) as work:
+    with tempfile.TemporaryDirectory(prefix="build-", dir=folder) as work:
         source, built, sealed = Path(work, "kernels.c"), Path(work, "kernels.so"), Path(work, "seal")
         source.write_text(text)
         command = [compiler, *FLAGS, str(source), "-o", str(built), "-lm"]
@@ -107,8 +113,8 @@ def _build(text: str, compiler: str, library: Path, seal: Path) -> None:
                 fix="use --kernels numpy",
             )
         sealed.write_text(hashlib.sha256(built.read_bytes()).hexdigest())
-        os.replace(built, library)
-        os.replace(sealed, seal)
+        os.replace(built, folder / f"{name}.so")
+        os.replace(sealed, folder / f"{name}.sha256")
 
 
 def _run(command: list[str]) -> str:

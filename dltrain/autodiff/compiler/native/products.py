@@ -1,77 +1,81 @@
-"""Matrix products with few columns, which BLAS does poorly: a row of the result fits one wide register."""
+"""Matrix products in C: which ones, and into which tasks they are cut."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
 
 from dltrain.autodiff.compiler.ir import Node
-from dltrain.autodiff.compiler.native.function import C_TYPES, CFunction
+from dltrain.autodiff.compiler.native.function import C_TYPES
 from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.autodiff.spec import Array
 
-MOST_COLUMNS = 16
-
-# out[i, j] = sum over k of a[i, k] b[k, j]. 256 rows of b at a time are copied into registers' width; then
-# eight rows of the result are summed at once, so that the processor can overlap as many sums.
-THIN_PRODUCT = """
-typedef {T} row_{T} __attribute__((vector_size(16 * sizeof({T}))));
-
-static inline __attribute__((always_inline)) void thin_rows_{T}(
-    int count, const {T} *a, int64_t a_row, int64_t a_column, const row_{T} *b, int64_t depth,
-    {T} *out, int64_t columns, int first) {
-  row_{T} sum[8] = {{0}};
-  for (int64_t k = 0; k < depth; ++k) {
-#pragma GCC unroll 8
-    for (int r = 0; r < count; ++r) sum[r] += a[r * a_row + k * a_column] * b[k];
-  }
-  for (int r = 0; r < count; ++r)
-    for (int64_t j = 0; j < columns; ++j)
-      out[r * columns + j] = (first ? 0 : out[r * columns + j]) + sum[r][j];
-}
-
-static void thin_product_{T}(
-    const {T} *a, int64_t a_row, int64_t a_column, const {T} *b, int64_t b_row, int64_t b_column,
-    {T} *out, int64_t rows, int64_t inner, int64_t columns) {
-  row_{T} packed[256];
-  memset(packed, 0, sizeof packed);
-  for (int64_t start = 0; start < inner || start == 0; start += 256) {
-    const int64_t depth = inner - start < 256 ? inner - start : 256;
-    for (int64_t k = 0; k < depth; ++k)
-      for (int64_t j = 0; j < columns; ++j) packed[k][j] = b[(start + k) * b_row + j * b_column];
-    const {T} *from = a + start * a_column;
-    int64_t i = 0;
-    for (; i + 8 <= rows; i += 8)
-      thin_rows_{T}(8, from + i * a_row, a_row, a_column, packed, depth, out + i * columns, columns, !start);
-    for (; i < rows; ++i)
-      thin_rows_{T}(1, from + i * a_row, a_row, a_column, packed, depth, out + i * columns, columns, !start);
-  }
-}
-"""
+LANES = 16  # float32 numbers in the widest registers; a tile of the result is twice as wide
+TASK_OPERATIONS = 1e6  # floating-point operations that are worth a task of their own: some 5 microseconds
+TASKS_A_THREAD = 8  # so that who is done early has something to take from the others
 
 
-def is_thin_product(node: Node, arrays: Mapping[Node, Array]) -> bool:
-    """Whether the node multiplies two matrices into one of few columns."""
+def is_native_product(node: Node, arrays: Mapping[Node, Array]) -> bool:
+    """Whether C computes the node: matrices, or stacks of them, into contiguous memory."""
+    if not isinstance(node.op, Matmul):
+        return False
     out = arrays[node]
-    return isinstance(node.op, Matmul) and out.ndim == 2 and 0 < out.shape[1] <= MOST_COLUMNS and out.size > 0
+    return out.ndim <= 3 and out.size > 0 and out.flags.c_contiguous
 
 
-def write_thin_product(function: CFunction, node: Node, arrays: Mapping[Node, Array]) -> None:
-    """A call of `thin_product` for the node's type."""
+@dataclass(frozen=True)
+class Product:
+    """What product.c's function is called with.
+
+    Attributes:
+        c_type: of the numbers.
+        arrays: a, b and the result.
+        numbers: of a and of b the strides between matrices, rows and columns, in elements; rows, inner,
+            columns; rows and columns of a task.
+        tasks: how many there are.
+    """
+
+    c_type: str
+    arrays: tuple[Array, ...]
+    numbers: tuple[int, ...]
+    tasks: int
+
+
+def product(node: Node, arrays: Mapping[Node, Array], threads: int) -> Product:
+    """The node as a `Product`, cut for so many threads."""
     assert isinstance(node.op, Matmul)
-    a, b = (arrays[source] for source in node.inputs)
-    a = a.T if node.op.transpose_a else a
-    b = b.T if node.op.transpose_b else b
     out = arrays[node]
-    c_type = C_TYPES[out.dtype]
-    function.helpers.add(THIN_PRODUCT.replace("{T}", c_type))
-    with function.block():
-        left, right = function.pointer(a), function.pointer(b)
-        result = function.pointer(out, write=True)
-        steps = [function.size(stride // array.itemsize) for array in (a, b) for stride in array.strides]
-        sizes = [function.size(size) for size in (*out.shape[:1], a.shape[1], out.shape[1])]
-        a_row, a_column, b_row, b_column = steps
-        rows, inner, columns = sizes
-        function.line(
-            f"thin_product_{c_type}({left}, {a_row}, {a_column}, {right}, {b_row}, {b_column}, "
-            f"{result}, {rows}, {inner}, {columns});"
-        )
+    a, b = (arrays[source] for source in node.inputs)
+    a = a.swapaxes(-1, -2) if node.op.transpose_a else a
+    b = b.swapaxes(-1, -2) if node.op.transpose_b else b
+    stack = out.shape[0] if out.ndim == 3 else 1
+    rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
+    task_rows, task_columns = _cut(stack, rows, inner, columns, threads)
+    strides = [
+        stride // array.itemsize
+        for array in (a, b)
+        for stride in (_between_matrices(array), *array.strides[-2:])
+    ]
+    return Product(
+        C_TYPES[out.dtype],
+        (a, b, out),
+        (*strides, rows, inner, columns, task_rows, task_columns),
+        stack * ceil(rows / task_rows) * ceil(columns / task_columns),
+    )
+
+
+def _between_matrices(array: Array) -> int:
+    """Bytes from a matrix of the stack to the next; 0 where one matrix is used again and again."""
+    return array.strides[0] if array.ndim == 3 and array.shape[0] > 1 else 0
+
+
+def _cut(stack: int, rows: int, inner: int, columns: int, threads: int) -> tuple[int, int]:
+    """Rows and columns of a task. No number of the result depends on them."""
+    operations = 2.0 * rows * (inner + 1) * LANES * ceil(columns / LANES)
+    wanted = threads * min(ceil(operations / TASK_OPERATIONS / threads), ceil(TASKS_A_THREAD / stack))
+    panels = ceil(columns / (2 * LANES))
+    task_columns = 2 * LANES * max(1, panels // wanted)
+    across = ceil(columns / task_columns)
+    down = 1 if across >= 2 * threads else max(1, wanted // across)
+    return ceil(rows / down), task_columns

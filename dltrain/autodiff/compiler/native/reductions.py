@@ -10,7 +10,6 @@ import numpy as np
 
 from dltrain.autodiff.compiler.ir import Node
 from dltrain.autodiff.compiler.native.function import C_TYPES, CFunction
-from dltrain.autodiff.compiler.native.products import is_thin_product, write_thin_product
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.ops.gather import OneHot
 from dltrain.autodiff.ops.reduce import Max, Mean, Sum
@@ -27,8 +26,6 @@ def writer_for(node: Node, arrays: Mapping[Node, Array]) -> Writer | None:
     """What writes the node's kernel in C; None where only NumPy computes it."""
     if isinstance(node.op, Elementwise):
         return None
-    if is_thin_product(node, arrays):
-        return write_thin_product if arrays[node].flags.c_contiguous else None
     contiguous = all(arrays[n].flags.c_contiguous for n in (*node.inputs, node))
     if not contiguous or arrays[node].size == 0:
         return None

@@ -1,0 +1,147 @@
+/* The matrix product out = a b of REAL numbers, for any strides of a and b.
+
+   After Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication": the result is cut into
+   tiles that fit the processor's registers, and DEPTH rows of b at a time stay in its cache. Where b's rows are
+   contiguous they are read where they stand; only what is left is packed first.
+
+   Every number is the sum of its terms in order, in parts of DEPTH: how the work is cut into tasks does not
+   change a bit. */
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define REGISTER_BYTES 64
+#define MOST_ROWS 14 /* of a tile: its sums and a row of b fill the registers */
+#elif defined(__AVX__)
+#define REGISTER_BYTES 32
+#define MOST_ROWS 6
+#else
+#define REGISTER_BYTES 16
+#define MOST_ROWS 6
+#endif
+#define DEPTH 256
+#define PAGE 4096 /* rows of b farther apart, in bytes, crowd each other out of the cache: they are packed too */
+
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#define LANES ((int64_t)(REGISTER_BYTES / sizeof(REAL))) /* numbers in a register */
+#define PANEL (2 * LANES)                                 /* columns of a tile */
+
+typedef REAL NAME(lanes) __attribute__((vector_size(REGISTER_BYTES)));
+typedef REAL NAME(unaligned) __attribute__((vector_size(REGISTER_BYTES), aligned(sizeof(REAL))));
+
+/* One tile: `rows` by `wide` registers, kept in registers over the whole depth. */
+static inline __attribute__((always_inline)) void NAME(tile)(
+    const int rows, const int wide, const REAL *a, int64_t a_row, int64_t a_column, const REAL *b, int64_t b_row,
+    int64_t depth, REAL *out, int64_t out_row, int first) {
+  NAME(lanes) sum[MOST_ROWS][2];
+  UNROLL
+  for (int i = 0; i < rows; ++i)
+  UNROLL
+    for (int j = 0; j < wide; ++j) sum[i][j] = (NAME(lanes)){0};
+  for (int64_t k = 0; k < depth; ++k) {
+    NAME(lanes) right[2];
+  UNROLL
+    for (int j = 0; j < wide; ++j) right[j] = *(const NAME(unaligned) *)(b + k * b_row + j * LANES);
+  UNROLL
+    for (int i = 0; i < rows; ++i) {
+      const REAL left = a[i * a_row + k * a_column];
+  UNROLL
+      for (int j = 0; j < wide; ++j) sum[i][j] += left * right[j];
+    }
+  }
+  UNROLL
+  for (int i = 0; i < rows; ++i)
+  UNROLL
+    for (int j = 0; j < wide; ++j) {
+      NAME(unaligned) *const target = (NAME(unaligned) *)(out + i * out_row + j * LANES);
+      *target = first ? sum[i][j] : *target + sum[i][j];
+    }
+}
+
+/* `rows` rows of a panel, in tiles of as many rows as there can be. */
+#define ROWS_OF_TILE(count)                                                                                  \
+  for (; i + count <= rows; i += count)                                                                      \
+    NAME(tile)(count, wide, a + i * a_row, a_row, a_column, b, b_row, depth, out + i * out_row, out_row, first);
+
+#define TILES(name, wide_)                                                                                   \
+  static void NAME(name)(                                                                                    \
+      int64_t rows, const REAL *a, int64_t a_row, int64_t a_column, const REAL *b, int64_t b_row,            \
+      int64_t depth, REAL *out, int64_t out_row, int first) {                                                \
+    const int wide = wide_;                                                                                  \
+    int64_t i = 0;                                                                                           \
+    ROWS_OF_TILE(MOST_ROWS)                                                                                  \
+    ROWS_OF_TILE(4)                                                                                          \
+    ROWS_OF_TILE(2)                                                                                          \
+    ROWS_OF_TILE(1)                                                                                          \
+  }
+TILES(tiles_of_one, 1)
+TILES(tiles_of_two, 2)
+
+/* `columns` columns of `depth` rows of b, side by side, filled up with zeros to `width`. */
+static void NAME(pack)(
+    const REAL *b, int64_t b_row, int64_t b_column, int64_t depth, int64_t columns, int64_t width, REAL *packed) {
+  if (columns < width) memset(packed, 0, depth * width * sizeof(REAL));
+  for (int64_t k = 0; k < depth; ++k)
+    for (int64_t j = 0; j < columns; ++j) packed[k * width + j] = b[k * b_row + j * b_column];
+}
+
+/* Rows and columns of out from one of the tasks. */
+static void NAME(block)(
+    const REAL *a, int64_t a_row, int64_t a_column, const REAL *b, int64_t b_row, int64_t b_column, REAL *out,
+    int64_t out_row, int64_t rows, int64_t inner, int64_t columns) {
+  REAL packed[DEPTH * PANEL] __attribute__((aligned(REGISTER_BYTES)));
+  REAL edge[MOST_ROWS * PANEL];
+  for (int64_t k = 0; k < inner || k == 0; k += DEPTH) {
+    const int64_t depth = inner - k < DEPTH ? inner - k : DEPTH;
+    for (int64_t j = 0; j < columns; j += PANEL) {
+      const int64_t width = columns - j < PANEL ? columns - j : PANEL;
+      const REAL *panel = b + k * b_row + j * b_column;
+      int64_t step = b_row;
+      if (b_column != 1 || width % LANES || b_row * (int64_t)sizeof(REAL) >= PAGE) {
+        step = width <= LANES ? LANES : PANEL;
+        NAME(pack)(panel, b_row, b_column, depth, width, step, packed);
+        panel = packed;
+      }
+      const REAL *left = a + k * a_column;
+      if (width % LANES) {
+        for (int64_t i = 0; i < rows; i += MOST_ROWS) {
+          const int64_t count = rows - i < MOST_ROWS ? rows - i : MOST_ROWS;
+          (step == LANES ? NAME(tiles_of_one) : NAME(tiles_of_two))(
+              count, left + i * a_row, a_row, a_column, panel, step, depth, edge, step, 1);
+          for (int64_t r = 0; r < count; ++r)
+            for (int64_t c = 0; c < width; ++c) {
+              REAL *const target = out + (i + r) * out_row + j + c;
+              *target = k ? *target + edge[r * step + c] : edge[r * step + c];
+            }
+        }
+      } else {
+        (width == LANES ? NAME(tiles_of_one) : NAME(tiles_of_two))(
+            rows, left, a_row, a_column, panel, step, depth, out + j, out_row, !k);
+      }
+    }
+  }
+}
+
+/* Tasks start..stop of the product; p: a, b, out. */
+int64_t NAME(product)(char **p, const int64_t *n, int64_t start, int64_t stop) {
+  const int64_t a_batch = n[0], a_row = n[1], a_column = n[2], b_batch = n[3], b_row = n[4], b_column = n[5];
+  const int64_t rows = n[6], inner = n[7], columns = n[8], block_rows = n[9], block_columns = n[10];
+  const int64_t down = (rows + block_rows - 1) / block_rows, across = (columns + block_columns - 1) / block_columns;
+  for (int64_t task = start; task < stop; ++task) {
+    const int64_t batch = task / (down * across), i = task % down * block_rows,
+                  j = task / down % across * block_columns;
+    NAME(block)(
+        (const REAL *)p[0] + batch * a_batch + i * a_row, a_row, a_column,
+        (const REAL *)p[1] + batch * b_batch + j * b_column, b_row, b_column,
+        (REAL *)p[2] + batch * rows * columns + i * columns + j, columns,
+        rows - i < block_rows ? rows - i : block_rows, inner,
+        columns - j < block_columns ? columns - j : block_columns);
+  }
+  return 0;
+}

@@ -1,0 +1,73 @@
+"""Which instructions become which C functions: matrix products, large loops, and neighbours of all else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dltrain.autodiff.compiler.emit import Instruction
+from dltrain.autodiff.compiler.ir import Node
+from dltrain.autodiff.compiler.native.elementwise import has_expressions, is_large, write_copy, write_group
+from dltrain.autodiff.compiler.native.function import CFunction
+from dltrain.autodiff.compiler.native.products import Product, is_native_product, product
+from dltrain.autodiff.compiler.native.reductions import writer_for
+from dltrain.autodiff.spec import Array
+
+LONGEST_SEGMENT = 16  # instructions: compilers take ever longer for longer functions, and short ones repeat
+
+
+class Segment:
+    """Instructions that one C function computes, one after the other; or a large loop that threads share."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.function = CFunction()
+        self._length = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self._length >= LONGEST_SEGMENT or self.function.tasks > 1
+
+    def take(self, instruction: Instruction, arrays: Mapping[Node, Array], *, split: bool = False) -> bool:
+        """Add the instruction, if C can compute it; `split` into tasks."""
+        if instruction.copy:
+            write_copy(self.function, *instruction.copy)
+        elif has_expressions(instruction.nodes):
+            write_group(self.function, instruction.nodes, arrays, split=split)
+        elif writer := writer_for(instruction.nodes[0], arrays):
+            writer(self.function, instruction.nodes[0], arrays)
+        else:
+            return False
+        self.nodes += instruction.nodes
+        self._length += 1
+        return True
+
+
+@dataclass(frozen=True)
+class Multiplication:
+    """A node that product.c computes."""
+
+    node: Node
+    product: Product
+
+
+Part = Segment | Multiplication | Instruction
+"""What becomes one call; an instruction where only NumPy can compute it."""
+
+
+def parts(phase: Sequence[Instruction], arrays: Mapping[Node, Array], threads: int) -> list[Part]:
+    """The phase's instructions as parts, in order."""
+    found: list[Part] = []
+    for instruction in phase:
+        node = instruction.nodes[0]
+        if not instruction.copy and is_native_product(node, arrays):
+            found.append(Multiplication(node, product(node, arrays, threads)))
+            continue
+        split = not instruction.copy and is_large(instruction.nodes)
+        last = found[-1] if found else None
+        segment = last if isinstance(last, Segment) and not last.is_full and not split else Segment()
+        if not segment.take(instruction, arrays, split=split):
+            found.append(instruction)
+        elif segment is not last:
+            found.append(segment)
+    return found

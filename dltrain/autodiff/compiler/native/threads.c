@@ -1,0 +1,170 @@
+/* Runs the steps of a plan one after the other, and the tasks of a step on several threads.
+
+   Every thread has a share of a step's tasks, the same in every run, so that what it reads is still in its cache;
+   when it is done it takes from the others' shares. So nobody waits for a thread that the system has put aside,
+   except for the one task that it may have begun. Threads wait for the next step awake for a moment, then
+   asleep. */
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#define RELAX() __builtin_ia32_pause()
+#else
+#define RELAX() ((void)0)
+#endif
+
+enum { MOST_THREADS = 64, LINE = 64, STACK_BYTES = 1 << 20 };
+#define NANOSECONDS_AWAKE 100000
+
+typedef int64_t (*function)(char **pointers, const int64_t *numbers, int64_t start, int64_t stop);
+
+typedef struct {
+  function call;
+  char **pointers;
+  const int64_t *numbers;
+  int64_t tasks;
+} step;
+
+/* The tasks of a thread that nobody has begun, in one word: from its top the round (24 bits), the end (20), the
+   first (20). The round keeps a thread that is late for its own from taking a task of the next. */
+typedef struct {
+  _Alignas(LINE) atomic_uint_fast64_t tasks;
+} share;
+
+#define TASK_BITS 20
+#define TASK_MASK ((UINT64_C(1) << TASK_BITS) - 1)
+#define ROUND(word) ((word) >> 2 * TASK_BITS)
+#define END(word) ((word) >> TASK_BITS & TASK_MASK)
+#define FIRST(word) ((word)&TASK_MASK)
+
+static share shares[MOST_THREADS];
+static _Alignas(LINE) atomic_uint_fast64_t round_number;
+static _Atomic(const step *) current;
+static atomic_int sharers = 1; /* threads that have a share */
+static _Alignas(LINE) atomic_int_fast64_t done;
+static _Alignas(LINE) atomic_int sleepers;
+static atomic_flag busy = ATOMIC_FLAG_INIT;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static int started = 1, wanted = 1; /* threads, the caller's counted */
+
+static void work(int own, uint64_t number) {
+  const int count = atomic_load(&sharers);
+  for (int turn = 0; turn < count; ++turn) {
+    atomic_uint_fast64_t *const from = &shares[(own + turn) % count].tasks;
+    uint64_t word = atomic_load(from);
+    while (ROUND(word) == ROUND(number << 2 * TASK_BITS) && FIRST(word) < END(word)) {
+      const step *const what = atomic_load(&current);
+      if (!atomic_compare_exchange_weak(from, &word, word + 1)) continue;
+      what->call(what->pointers, what->numbers, FIRST(word), FIRST(word) + 1);
+      atomic_fetch_add(&done, 1);
+      word = atomic_load(from);
+    }
+  }
+}
+
+static int64_t nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static void wait_for_round_after(uint64_t seen) {
+  const int64_t end = nanoseconds() + NANOSECONDS_AWAKE;
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (atomic_load(&round_number) != seen) return;
+      RELAX();
+    }
+  } while (nanoseconds() < end);
+  pthread_mutex_lock(&mutex);
+  atomic_fetch_add(&sleepers, 1);
+  while (atomic_load(&round_number) == seen) pthread_cond_wait(&wake, &mutex);
+  atomic_fetch_sub(&sleepers, 1);
+  pthread_mutex_unlock(&mutex);
+}
+
+static void *worker(void *own) {
+  uint64_t seen = 0;
+  for (;;) {
+    wait_for_round_after(seen);
+    seen = atomic_load(&round_number);
+    if ((int)(intptr_t)own < atomic_load(&sharers)) work((int)(intptr_t)own, seen);
+  }
+  return 0;
+}
+
+static void run_tasks(const step *what) {
+  const int count = what->tasks < wanted ? (int)what->tasks : wanted;
+  const uint64_t number = atomic_load(&round_number) + 1;
+  atomic_store(&current, what);
+  atomic_store(&sharers, count);
+  atomic_store(&done, 0);
+  for (int t = 0; t < count; ++t) {
+    const uint64_t first = what->tasks * t / count, end = what->tasks * (t + 1) / count;
+    atomic_store(&shares[t].tasks, number << 2 * TASK_BITS | end << TASK_BITS | first);
+  }
+  atomic_store(&round_number, number);
+  if (atomic_load(&sleepers)) {
+    pthread_mutex_lock(&mutex);
+    pthread_cond_broadcast(&wake);
+    pthread_mutex_unlock(&mutex);
+  }
+  work(0, number);
+  for (int64_t waited = 0; atomic_load(&done) < what->tasks; ++waited) {
+    if (waited < 10000) RELAX();
+    else sched_yield();
+  }
+}
+
+static void forget_threads(void) { /* a process forked off has the one thread that forked */
+  started = wanted = 1;
+  mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+  wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+  atomic_store(&sleepers, 0);
+  atomic_flag_clear(&busy);
+}
+
+/* From now on steps run on `count` threads; returns how many there are. They leave all signals to the others. */
+int64_t use_threads(int64_t count) {
+  static int prepared;
+  if (atomic_flag_test_and_set(&busy)) return wanted;
+  if (!prepared) prepared = !pthread_atfork(0, 0, forget_threads);
+  sigset_t all, before;
+  pthread_attr_t attributes;
+  pthread_t thread;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  wanted = count < 1 ? 1 : count < MOST_THREADS ? (int)count : MOST_THREADS;
+  while (started < wanted && !pthread_create(&thread, &attributes, worker, (void *)(intptr_t)started)) ++started;
+  if (wanted > started) wanted = started;
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, 0);
+  atomic_flag_clear(&busy);
+  return wanted;
+}
+
+/* Runs the steps; stops at the first that fails. Returns 0, or what it returned plus its number << 32.
+   A second thread that calls while one runs computes its tasks by itself. */
+int64_t run(const step *steps, int64_t count) {
+  const int alone = atomic_flag_test_and_set(&busy);
+  int64_t failed = 0;
+  for (int64_t i = 0; i < count && !failed; ++i) {
+    if (steps[i].tasks > 1 && wanted > 1 && !alone) {
+      run_tasks(&steps[i]);
+    } else {
+      failed = steps[i].call(steps[i].pointers, steps[i].numbers, 0, steps[i].tasks);
+      if (failed) failed |= i << 32;
+    }
+  }
+  if (!alone) atomic_flag_clear(&busy);
+  return failed;
+}
