@@ -30,7 +30,8 @@ class Split:
         self._scale = np.float32(scale)
         # Taken as bytes: of an array that is not aligned NumPy would first make an aligned copy of it all.
         self._bytes = inputs.reshape(len(inputs), -1).view(np.uint8)
-        self._taken = np.empty((0, self._bytes.shape[1]), np.uint8)
+        self._is_float32 = inputs.dtype == np.float32 and inputs.flags.aligned
+        self._stage(0)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -59,22 +60,21 @@ class Split:
             ValueError: a buffer has the wrong shape, or the split has no labels to give.
         """
         rows = self._rows.take(index)  # this take checks the index, so that those below may skip it ("clip")
-        dtype = self._inputs.dtype
-        if dtype == np.float32 and self._inputs.flags.aligned:
+        if self._is_float32:
             self._inputs.take(rows, 0, inputs, "clip")
         else:
-            if len(self._taken) < len(rows):
-                self._taken = np.empty((len(rows), self._bytes.shape[1]), np.uint8)
-            taken = self._taken[: len(rows)]
-            self._bytes.take(rows, 0, taken, "clip")
-            stored = taken.view(dtype).reshape(len(rows), *self._inputs.shape[1:])
-            if dtype == np.uint8:
-                np.multiply(stored, self._scale, out=inputs)
-            else:
-                np.copyto(inputs, stored, casting="same_kind")
-        if dtype != np.uint8 and self._scale != 1:
+            if len(self._taken) != len(rows):
+                self._stage(len(rows))
+            self._bytes.take(rows, 0, self._taken, "clip")
+            np.copyto(inputs, self._stored, casting="same_kind")
+        if self._scale != 1:
             np.multiply(inputs, self._scale, out=inputs)
         if targets is not None:
             if self._labels is None:
                 raise ValueError("the target of this data set is its input: it has no labels")
             self._labels.take(rows, 0, targets, "clip")
+
+    def _stage(self, count: int) -> None:
+        """Memory for so many examples as they are stored."""
+        self._taken = np.empty((count, self._bytes.shape[1]), np.uint8)
+        self._stored = self._taken.view(self._inputs.dtype).reshape(count, *self._inputs.shape[1:])

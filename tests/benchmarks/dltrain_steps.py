@@ -8,7 +8,7 @@ from protocol import Task, first_parameters, measure, task, test_result
 import dltrain as dl
 from dltrain.datasets import Mnist
 from dltrain.optimizers import Adam, Optimizer, RmsProp, Sgd
-from dltrain.training.environment import blas
+from dltrain.training.environment import blas, cpu
 
 OPTIMIZERS = {"sgd": Sgd, "adam": Adam, "rmsprop": RmsProp}
 
@@ -57,7 +57,11 @@ def run(task: Task) -> None:
         x_test = x_test.reshape(count, -1)
         return test_result(workload, dl_session.run(h, {x: x_test}), x_test, y_test)
 
-    versions = {"dltrain": dl.__version__, "numpy": np.__version__, "blas": " ".join(blas().values())}
+    versions = {
+        "dltrain": dl.__version__,
+        "numpy": np.__version__,
+        "blas": " ".join([*blas().values(), cpu()]),
+    }
     measure(task, step, result, versions)
 
 

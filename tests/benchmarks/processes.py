@@ -21,6 +21,14 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+# What would keep a library from choosing its kernels by itself, or Python from caching what it compiled: each
+# side runs as its users find it.
+DROPPED_VARIABLES = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "PYTHONDONTWRITEBYTECODE",
+)
 
 
 class SideFailedError(Exception):
@@ -54,7 +62,8 @@ def run(
 
     Raises SideFailedError.
     """
-    environment = dict(os.environ) | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    environment = {name: value for name, value in os.environ.items() if name not in DROPPED_VARIABLES}
+    environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": ""}
     if command[0] == sys.executable:
         environment["PYTHONPATH"] = str(REPOSITORY)

@@ -131,7 +131,8 @@ class OneHot(Op):
     def compute(self, indices: Array, *, out: Array) -> None:
         check_range(indices, self.size)
         out.fill(0)
-        np.put_along_axis(out, indices[..., None], 1, axis=-1)
+        if out.size:
+            out.reshape(-1)[np.arange(0, out.size, self.size) + indices.reshape(-1)] = 1
 
 
 def one_hot(indices: TensorLike, size: int, dtype: DTypeLike = "float32", name: str | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,38 @@ from dltrain.autodiff.ops.shape import expand_dims
 from dltrain.autodiff.spec import Array, Spec, normalize_axis
 from dltrain.errors import GraphError
 
+SHORT_ROW = 64  # numbers; NumPy reduces shorter rows so slowly that it pays to make them columns first
+
+
+def _compute_along(axis: int, kernel: Callable[[Array, Array, int], None], x: Array, out: Array) -> None:
+    """kernel(x, out, axis)."""
+    length = x.shape[axis]
+    if not out.size:
+        return
+    if axis == x.ndim - 1 and length < SHORT_ROW:
+        columns = x.reshape(-1, length).T.copy(order="C")
+        result = np.empty_like(columns)
+        kernel(columns, result, 0)
+        np.copyto(out, result.T.reshape(out.shape))
+    else:
+        kernel(x, out, axis)
+
+
+def _softmax(x: Array, out: Array, axis: int) -> None:
+    np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), out=out)
+    np.exp(out, out=out)
+    np.divide(out, np.add.reduce(out, axis=axis, keepdims=True), out=out)
+
+
+def _log_softmax(x: Array, out: Array, axis: int) -> None:
+    shift = np.maximum.reduce(x, axis=axis, keepdims=True)
+    np.subtract(x, shift, out=out)
+    np.exp(out, out=out)
+    log_total = np.add.reduce(out, axis=axis, keepdims=True)
+    np.log(log_total, out=log_total)
+    np.subtract(x, shift, out=out)
+    np.subtract(out, log_total, out=out)
+
 
 @dataclass(frozen=True)
 class Softmax(Op):
@@ -32,10 +64,7 @@ class Softmax(Op):
         return x
 
     def compute(self, x: Array, *, out: Array) -> None:
-        if out.size:
-            np.subtract(x, np.maximum.reduce(x, axis=self.axis, keepdims=True), out=out)
-            np.exp(out, out=out)
-            np.divide(out, np.add.reduce(out, axis=self.axis, keepdims=True), out=out)
+        _compute_along(self.axis, _softmax, x, out)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         if isinstance(upstream.op, Divide) and upstream.inputs[1] is node:
@@ -68,14 +97,7 @@ class LogSoftmax(Op):
         return x
 
     def compute(self, x: Array, *, out: Array) -> None:
-        if out.size:
-            shift = np.maximum.reduce(x, axis=self.axis, keepdims=True)
-            np.subtract(x, shift, out=out)
-            np.exp(out, out=out)
-            log_total = np.add.reduce(out, axis=self.axis, keepdims=True)
-            np.log(log_total, out=log_total)
-            np.subtract(x, shift, out=out)
-            np.subtract(out, log_total, out=out)
+        _compute_along(self.axis, _log_softmax, x, out)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         return upstream - exp(node) * sum(upstream, self.axis, keepdims=True)
@@ -106,9 +128,10 @@ class SoftmaxCrossEntropy(Op):
     def compute(self, logits: Array, log_probabilities: Array, labels: Array, *, out: Array) -> None:
         classes = log_probabilities.shape[-1]
         check_range(labels, classes, "label")
-        rows = log_probabilities.reshape(labels.size, classes)
-        at_label = rows[np.arange(labels.size), labels.reshape(-1)]
-        np.negative(at_label.reshape(out.shape), out=out)
+        if out.size:
+            places = np.arange(0, log_probabilities.size, classes) + labels.reshape(-1)
+            log_probabilities.take(places.reshape(out.shape), out=out, mode="clip")
+            np.negative(out, out=out)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
         logits, log_probabilities, labels = node.inputs
