@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 from dltrain.autodiff.compiler import PASSES, Plan, compile_plan
 from dltrain.autodiff.compiler.native.library import find_compiler
+from dltrain.autodiff.compiler.native.rows import TakeRows, native_take_rows
 from dltrain.autodiff.graph import Graph, Tensor, TensorLike, default_graph
 from dltrain.autodiff.leaves import as_array
 from dltrain.autodiff.planned_function import Fetches, PlannedFunction
@@ -62,6 +64,16 @@ class Session:
     def kernels(self) -> Kernels:
         """Which kernels the session uses: "native" or "numpy"."""
         return "numpy" if self._c_compiler is None else "native"
+
+    @cached_property
+    def take_rows(self) -> TakeRows | None:
+        """What gathers examples that are stored as bytes, for `Split.gather`; None: NumPy does.
+
+        Raises:
+            GraphError: the C compiler refused.
+            StorageError: the cache of native kernels cannot be used.
+        """
+        return None if self._c_compiler is None else native_take_rows(self._c_compiler)
 
     def run(self, fetches: Fetches, feed_dict: Mapping[Tensor, TensorLike] | None = None) -> Any:
         """Compute the fetches, then commit the updates among them, all or none.

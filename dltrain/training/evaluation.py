@@ -42,14 +42,14 @@ class BatchFunction:
         try:
             return bound()
         except DivergedError as error:
-            gather_into(bound.inputs, split, index)
+            self._gather_into(bound.inputs, split, index)
             feeds = dict(zip(self._fed, bound.inputs, strict=True))
             raise explained(error, self._session, self._loss, feeds) from None
 
     def gather(self, split: Split, index: NDArray[np.int64]) -> BoundFunction:
         """The function for the batch's size, with the examples in its inputs."""
         bound = self.bound(len(index))
-        gather_into(bound.inputs, split, index)
+        self._gather_into(bound.inputs, split, index)
         return bound
 
     def bound(self, batch: int) -> BoundFunction:
@@ -58,10 +58,10 @@ class BatchFunction:
             self._bound[batch] = self._function.bind(batch=batch)
         return self._bound[batch]
 
-
-def gather_into(arrays: Sequence[Array], split: Split, index: NDArray[np.int64]) -> None:
-    """Writes the examples at `index` into arrays for `Network.fed`: inputs and, if there are any, labels."""
-    split.gather(index, inputs=arrays[0], targets=arrays[1] if len(arrays) > 1 else None)
+    def _gather_into(self, arrays: Sequence[Array], split: Split, index: NDArray[np.int64]) -> None:
+        """Writes the examples into arrays for `Network.fed`: inputs and, if there are any, labels."""
+        targets = arrays[1] if len(arrays) > 1 else None
+        split.gather(index, inputs=arrays[0], targets=targets, take_rows=self._session.take_rows)
 
 
 class EvaluationStopped(Exception):

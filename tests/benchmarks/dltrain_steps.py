@@ -47,7 +47,7 @@ def run(task: Task) -> None:
     labels = None if workload.reconstruct else train.inputs[1]
 
     def step(batch: np.ndarray) -> float:
-        splits["train"].gather(batch, inputs=images, targets=labels)
+        splits["train"].gather(batch, inputs=images, targets=labels, take_rows=dl_session.take_rows)
         return train()[0]
 
     def result() -> float:
