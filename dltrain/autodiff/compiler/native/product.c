@@ -23,6 +23,19 @@
 #define DEPTH 256
 #define PAGE 4096 /* rows of b farther apart, in bytes, crowd each other out of the cache: they are packed too */
 
+/* a b + c, rounded once where the processor can. GCC, left to fuse the two, does so in some tiles and not in others
+   (it avoids chains of fused operations on some processors): a number would depend on the tile that it is in. */
+#if defined(__AVX512F__) || defined(__AVX__) && defined(__FMA__)
+#include <immintrin.h>
+#endif
+#if defined(__AVX512F__)
+#define MULTIPLY_ADD _Generic((REAL)0, float: _mm512_fmadd_ps, double: _mm512_fmadd_pd)
+#elif defined(__AVX__) && defined(__FMA__)
+#define MULTIPLY_ADD _Generic((REAL)0, float: _mm256_fmadd_ps, double: _mm256_fmadd_pd)
+#else
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#endif
+
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
@@ -50,9 +63,9 @@ static inline __attribute__((always_inline)) void NAME(tile)(
     for (int j = 0; j < wide; ++j) right[j] = *(const NAME(unaligned) *)(b + k * b_row + j * LANES);
   UNROLL
     for (int i = 0; i < rows; ++i) {
-      const REAL left = a[i * a_row + k * a_column];
+      const NAME(lanes) left = a[i * a_row + k * a_column] - (NAME(lanes)){0};
   UNROLL
-      for (int j = 0; j < wide; ++j) sum[i][j] += left * right[j];
+      for (int j = 0; j < wide; ++j) sum[i][j] = MULTIPLY_ADD(left, right[j], sum[i][j]);
     }
   }
   UNROLL

@@ -18,7 +18,7 @@
 #define RELAX() ((void)0)
 #endif
 
-enum { MOST_THREADS = 64, LINE = 64, STACK_BYTES = 1 << 20 };
+enum { MOST_THREADS = 64, MOST_PIECES = 1024, LINE = 64, STACK_BYTES = 1 << 20 };
 #define NANOSECONDS_AWAKE 100000
 
 typedef int64_t (*function)(char **pointers, const int64_t *numbers, int64_t start, int64_t stop);
@@ -30,17 +30,18 @@ typedef struct {
   int64_t tasks;
 } step;
 
-/* The tasks of a thread that nobody has begun, in one word: from its top the round (24 bits), the end (20), the
-   first (20). The round keeps a thread that is late for its own from taking a task of the next. */
+/* Threads take pieces: one task each, or several where there are very many. The pieces of a thread that nobody has
+   begun, in one word: from its top the round (24 bits), the end (20), the first (20). The round keeps a thread that
+   is late for its own from taking a piece of the next. */
 typedef struct {
-  _Alignas(LINE) atomic_uint_fast64_t tasks;
+  _Alignas(LINE) atomic_uint_fast64_t pieces;
 } share;
 
-#define TASK_BITS 20
-#define TASK_MASK ((UINT64_C(1) << TASK_BITS) - 1)
-#define ROUND(word) ((word) >> 2 * TASK_BITS)
-#define END(word) ((word) >> TASK_BITS & TASK_MASK)
-#define FIRST(word) ((word)&TASK_MASK)
+#define PIECE_BITS 20
+#define PIECE_MASK ((UINT64_C(1) << PIECE_BITS) - 1)
+#define ROUND(word) ((word) >> 2 * PIECE_BITS)
+#define END(word) ((word) >> PIECE_BITS & PIECE_MASK)
+#define FIRST(word) ((word)&PIECE_MASK)
 
 static share shares[MOST_THREADS];
 static _Alignas(LINE) atomic_uint_fast64_t round_number;
@@ -51,17 +52,21 @@ static _Alignas(LINE) atomic_int sleepers;
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
-static int started = 1, wanted = 1; /* threads, the caller's counted */
+static int started = 1;       /* threads, the caller's counted */
+static atomic_int wanted = 1; /* likewise, for the steps that come */
+
+static int64_t tasks_of_a_piece(const step *what) { return (what->tasks - 1) / MOST_PIECES + 1; }
 
 static void work(int own, uint64_t number) {
   const int count = atomic_load(&sharers);
   for (int turn = 0; turn < count; ++turn) {
-    atomic_uint_fast64_t *const from = &shares[(own + turn) % count].tasks;
+    atomic_uint_fast64_t *const from = &shares[(own + turn) % count].pieces;
     uint64_t word = atomic_load(from);
-    while (ROUND(word) == ROUND(number << 2 * TASK_BITS) && FIRST(word) < END(word)) {
+    while (ROUND(word) == ROUND(number << 2 * PIECE_BITS) && FIRST(word) < END(word)) {
       const step *const what = atomic_load(&current);
       if (!atomic_compare_exchange_weak(from, &word, word + 1)) continue;
-      what->call(what->pointers, what->numbers, FIRST(word), FIRST(word) + 1);
+      const int64_t each = tasks_of_a_piece(what), start = FIRST(word) * each;
+      what->call(what->pointers, what->numbers, start, start + each < what->tasks ? start + each : what->tasks);
       atomic_fetch_add(&done, 1);
       word = atomic_load(from);
     }
@@ -100,14 +105,15 @@ static void *worker(void *own) {
 }
 
 static void run_tasks(const step *what) {
-  const int count = what->tasks < wanted ? (int)what->tasks : wanted;
+  const int64_t each = tasks_of_a_piece(what), pieces = (what->tasks + each - 1) / each;
+  const int count = pieces < wanted ? (int)pieces : wanted;
   const uint64_t number = atomic_load(&round_number) + 1;
   atomic_store(&current, what);
   atomic_store(&sharers, count);
   atomic_store(&done, 0);
   for (int t = 0; t < count; ++t) {
-    const uint64_t first = what->tasks * t / count, end = what->tasks * (t + 1) / count;
-    atomic_store(&shares[t].tasks, number << 2 * TASK_BITS | end << TASK_BITS | first);
+    const uint64_t first = pieces * t / count, end = pieces * (t + 1) / count;
+    atomic_store(&shares[t].pieces, number << 2 * PIECE_BITS | end << PIECE_BITS | first);
   }
   atomic_store(&round_number, number);
   if (atomic_load(&sleepers)) {
@@ -116,7 +122,7 @@ static void run_tasks(const step *what) {
     pthread_mutex_unlock(&mutex);
   }
   work(0, number);
-  for (int64_t waited = 0; atomic_load(&done) < what->tasks; ++waited) {
+  for (int64_t waited = 0; atomic_load(&done) < pieces; ++waited) {
     if (waited < 10000) RELAX();
     else sched_yield();
   }
@@ -124,6 +130,7 @@ static void run_tasks(const step *what) {
 
 static void forget_threads(void) { /* a process forked off has the one thread that forked */
   started = wanted = 1;
+  for (int t = 0; t < MOST_THREADS; ++t) atomic_store(&shares[t].pieces, 0); /* what a run left is the parent's */
   mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
   wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
   atomic_store(&sleepers, 0);
