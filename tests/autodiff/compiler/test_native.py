@@ -151,6 +151,18 @@ def test_no_file_is_left_beside_the_libraries(cache):
     assert {path.suffix for path in cache.iterdir()} == {".so", ".sha256"}
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [0, 1, 12, 13, 4091, 4092, 4093, 4097, 10_000])
+def test_dropout_draws_the_bits_of_numpy(dtype, size):
+    """Sizes around the ends of a block (12), of a task (4092), and of several."""
+    x = dl.placeholder(dtype, ("n",))
+    kept = dl.dropout(x, 0.3, seed=2**64 - 5)
+    step = x.graph.step
+    for number in (0, 7, 2**40):
+        feeds = {x: np.ones(size), step: number}
+        assert native().run(kept, feeds).tobytes() == dl.Session(kernels="numpy").run(kept, feeds).tobytes()
+
+
 def test_a_cache_that_others_may_write_is_refused(tmp_path, monkeypatch):
     folder = tmp_path / "dltrain" / "kernels"
     folder.mkdir(parents=True)

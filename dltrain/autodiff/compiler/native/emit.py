@@ -8,8 +8,8 @@ from typing import NamedTuple
 from dltrain.autodiff.compiler.emit import Instruction, numpy_calls
 from dltrain.autodiff.compiler.ir import Node
 from dltrain.autodiff.compiler.native.library import PRELUDE, load
-from dltrain.autodiff.compiler.native.runtime import Runner, product_source, threads_source
-from dltrain.autodiff.compiler.native.segments import Multiplication, Segment, parts
+from dltrain.autodiff.compiler.native.runtime import Runner, threads_source
+from dltrain.autodiff.compiler.native.segments import Segment, SharedPart, parts
 from dltrain.autodiff.compiler.native.step import Check, NativeStep
 from dltrain.autodiff.compiler.plan import NodesCall
 from dltrain.autodiff.compiler.tiles import Scratch
@@ -49,8 +49,8 @@ def native_code(
     segments = PRELUDE + "\n".join(f"int64_t {name}{text}" for text, name in names.items()) if names else ""
     sources = {"segments": segments} if segments else {}
     for part in all_parts:
-        if isinstance(part, Multiplication):
-            sources[part.product.c_type] = product_source(part.product.c_type)
+        if isinstance(part, SharedPart):
+            sources[part.call.function] = part.call.source
     sources["threads"] = threads_source()
     libraries = dict(zip(sources, load(list(sources.values()), compiler), strict=True))
     runner = Runner(libraries["threads"], number)
@@ -68,10 +68,10 @@ def native_code(
                     entry = getattr(libraries["segments"], name)
                     step = NativeStep(entry, function.arrays, function.sizes, function.tasks, checks)
                     calls[-1].append(_call(runner, tuple(nodes), step, function.written, name))
-                case Multiplication(node=node, product=product):
-                    entry = getattr(libraries[product.c_type], f"product_{product.c_type}")
-                    step = NativeStep(entry, product.arrays, product.numbers, product.tasks)
-                    calls[-1].append(_call(runner, (node,), step, product.arrays[2:], "product"))
+                case SharedPart(node=node, call=call):
+                    entry = getattr(libraries[call.function], call.function)
+                    step = NativeStep(entry, call.arrays, call.numbers, call.tasks)
+                    calls[-1].append(_call(runner, (node,), step, call.arrays[-1:], call.name))
                 case Instruction():
                     calls[-1] += numpy_calls([part], arrays, scratch)
     return NativeCode(calls, [runner.joined(phase) for phase in calls], segments)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
 
 from dltrain.autodiff.compiler.ir import Node
-from dltrain.autodiff.compiler.native.function import C_TYPES
+from dltrain.autodiff.compiler.native.shared import SharedCall
 from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.autodiff.spec import Array
 
@@ -24,26 +23,12 @@ def is_native_product(node: Node, arrays: Mapping[Node, Array]) -> bool:
     return out.ndim <= 3 and out.size > 0 and out.flags.c_contiguous
 
 
-@dataclass(frozen=True)
-class Product:
-    """What product.c's function is called with.
+def product(node: Node, arrays: Mapping[Node, Array], threads: int) -> SharedCall:
+    """The call of product.c, cut for so many threads.
 
-    Attributes:
-        c_type: of the numbers.
-        arrays: a, b and the result.
-        numbers: of a and of b the strides between matrices, rows and columns, in elements; rows, inner,
-            columns; rows and columns of a task.
-        tasks: how many there are.
+    Its numbers are of a and of b the strides between matrices, rows and columns, in elements; rows, inner,
+    columns; rows and columns of a task.
     """
-
-    c_type: str
-    arrays: tuple[Array, ...]
-    numbers: tuple[int, ...]
-    tasks: int
-
-
-def product(node: Node, arrays: Mapping[Node, Array], threads: int) -> Product:
-    """The node as a `Product`, cut for so many threads."""
     assert isinstance(node.op, Matmul)
     out = arrays[node]
     a, b = (arrays[source] for source in node.inputs)
@@ -57,8 +42,8 @@ def product(node: Node, arrays: Mapping[Node, Array], threads: int) -> Product:
         for array in (a, b)
         for stride in (_between_matrices(array), *array.strides[-2:])
     ]
-    return Product(
-        C_TYPES[out.dtype],
+    return SharedCall(
+        "product",
         (a, b, out),
         (*strides, rows, inner, columns, task_rows, task_columns),
         stack * ceil(rows / task_rows) * ceil(columns / task_columns),

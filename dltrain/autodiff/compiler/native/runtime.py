@@ -1,4 +1,4 @@
-"""What native plans share: the threads that run them, and the matrix product. Its C lies beside this file."""
+"""The threads that run native plans."""
 
 from __future__ import annotations
 
@@ -18,12 +18,6 @@ FOLDER = Path(__file__).parent
 def threads_source() -> str:
     """C with `use_threads` and `run`."""
     return (FOLDER / "threads.c").read_text(encoding="ascii")
-
-
-def product_source(c_type: str) -> str:
-    """C with the matrix product of numbers of this type, called `product_TYPE`."""
-    text = (FOLDER / "product.c").read_text(encoding="ascii")
-    return f"#define REAL {c_type}\n#define NAME(name) name##_{c_type}\n{text}"
 
 
 class Runner:

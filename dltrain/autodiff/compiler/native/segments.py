@@ -1,16 +1,19 @@
-"""Which instructions become which C functions: matrix products, large loops, and neighbours of all else."""
+"""Which instructions become which C functions: shared ones, large loops, and neighbours of all else."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dltrain.autodiff.compiler.emit import Instruction
 from dltrain.autodiff.compiler.ir import Node
+from dltrain.autodiff.compiler.native.dropout import dropout_mask
 from dltrain.autodiff.compiler.native.elementwise import has_expressions, is_large, write_copy, write_group
 from dltrain.autodiff.compiler.native.function import CFunction
-from dltrain.autodiff.compiler.native.products import Product, is_native_product, product
+from dltrain.autodiff.compiler.native.products import is_native_product, product
 from dltrain.autodiff.compiler.native.reductions import writer_for
+from dltrain.autodiff.compiler.native.shared import SharedCall
+from dltrain.autodiff.ops.random import DropoutMask
 from dltrain.autodiff.spec import Array
 
 LONGEST_SEGMENT = 16  # instructions: compilers take ever longer for longer functions, and short ones repeat
@@ -43,15 +46,14 @@ class Segment:
         return True
 
 
-@dataclass(frozen=True)
-class Multiplication:
-    """A node that product.c computes."""
+class SharedPart(NamedTuple):
+    """A node that a shared function computes."""
 
     node: Node
-    product: Product
+    call: SharedCall
 
 
-Part = Segment | Multiplication | Instruction
+Part = Segment | SharedPart | Instruction
 """What becomes one call; an instruction where only NumPy can compute it."""
 
 
@@ -59,9 +61,8 @@ def parts(phase: Sequence[Instruction], arrays: Mapping[Node, Array], threads: i
     """The phase's instructions as parts, in order."""
     found: list[Part] = []
     for instruction in phase:
-        node = instruction.nodes[0]
-        if not instruction.copy and is_native_product(node, arrays):
-            found.append(Multiplication(node, product(node, arrays, threads)))
+        if shared := _shared(instruction, arrays, threads):
+            found.append(shared)
             continue
         split = not instruction.copy and is_large(instruction.nodes)
         last = found[-1] if found else None
@@ -71,3 +72,15 @@ def parts(phase: Sequence[Instruction], arrays: Mapping[Node, Array], threads: i
         elif segment is not last:
             found.append(segment)
     return found
+
+
+def _shared(instruction: Instruction, arrays: Mapping[Node, Array], threads: int) -> SharedPart | None:
+    """The instruction as a call of a shared function, if there is one for it."""
+    node = instruction.nodes[0]
+    if instruction.copy:
+        return None
+    if is_native_product(node, arrays):
+        return SharedPart(node, product(node, arrays, threads))
+    if isinstance(node.op, DropoutMask):
+        return SharedPart(node, dropout_mask(node, arrays))
+    return None
