@@ -23,7 +23,7 @@ static inline void NAME(philox)(uint64_t block, uint64_t step, uint64_t seed, ui
 
 /* p: step, out; n: seed, stream, the bits of the rate, elements. Word 0 of all rounds the threshold, each of the
    others decides on four elements. A task does what BLOCKS blocks decide on. */
-int64_t NAME(dropout_mask)(char **p, const int64_t *n, int64_t start, int64_t stop) {
+int64_t NAME(dropout)(char **p, const int64_t *n, int64_t start, int64_t stop) {
   const uint64_t step = *(const uint64_t *)p[0], seed = n[0], stream = n[1];
   REAL *const out = (REAL *)p[1];
   double rate;
