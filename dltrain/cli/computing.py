@@ -18,21 +18,20 @@ def computing_options(command: Command) -> Command:
         type=click.Choice(["auto", "native", "numpy"]),
         default="auto",
         show_default=True,
-        help="What computes beside the matrix products: C compiled on this machine, or NumPy; auto is native "
-        "where there is a C compiler.",
+        help="What computes: C compiled on this machine, or NumPy; auto: native if there is a C compiler.",
     )
     threads = click.option(
         "--threads",
         type=click.IntRange(min=1),
         expose_value=False,
         callback=lambda _context, _option, number: limit_threads(number),
-        help="How many threads multiply matrices.  [default: one a core]",
+        help="How many threads compute.  [default: one a core]",
     )
     return kernels(threads(command))
 
 
 def limit_threads(number: int | None) -> None:
-    """Lets BLAS use `number` threads from now on; None changes nothing."""
+    """Lets BLAS, and with it native kernels, use `number` threads from now on; None changes nothing."""
     if number is not None:
         import numpy as np  # noqa: F401  its BLAS must be loaded to be told
 

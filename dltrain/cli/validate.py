@@ -105,7 +105,7 @@ def _peak(peak: PeakMemory | None) -> list[str]:
     parts = {
         "program": peak.program,
         "graph": peak.graph,
-        "data set": peak.data,
+        "data": peak.data,
         "variables": peak.variables,
         "plans": peak.plans,
         "at times": peak.moment,

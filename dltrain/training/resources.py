@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from dltrain.autodiff import Session
+from dltrain.autodiff.compiler.native.library import find_compiler
 from dltrain.datasets import Data
 from dltrain.training.checkpoint_format import array_parts
 from dltrain.training.evaluation import BatchFunction
@@ -43,8 +44,8 @@ class PeakMemory:
     """The predicted peak of the memory of `fit`, in bytes, and what it consists of.
 
     Attributes:
-        program: Python, the libraries and BLAS' work space: measured after the imports that `fit` makes and
-            after a matrix product.
+        program: Python, the libraries and, where NumPy multiplies matrices, BLAS' work space: measured after
+            the imports that `fit` makes and after a matrix product.
         graph: by how much building the graph and compiling its plans make the process grow beside what is
             counted below: initial values and constants for the most part; measured.
         data: of the data set as it is stored; where it is mapped from a file, all of it.
@@ -152,7 +153,7 @@ def _peak(
 
 
 def _do_what_every_fit_does() -> None:
-    """Imports, and BLAS' work space: what every run has, and has once only."""
+    """Imports, and BLAS' work space if it is used: what every run has, and has once only."""
     for name in (
         "numpy.random",
         "safetensors.numpy",
@@ -160,8 +161,9 @@ def _do_what_every_fit_does() -> None:
         "tensorboardX.record_writer",
     ):
         import_module(name)
-    matrix = np.ones((512, 512), np.float32)
-    _ = matrix @ matrix
+    if find_compiler() is None:
+        matrix = np.ones((512, 512), np.float32)
+        _ = matrix @ matrix
 
 
 def _plans(prepared: Prepared, session: Session, split: str) -> tuple[PlanCost, ...]:
