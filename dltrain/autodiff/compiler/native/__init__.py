@@ -1,6 +1,6 @@
-"""Native kernels: what stands between the matrix products, as C that is compiled on the user's machine.
+"""Native kernels: a plan as C that is compiled on the user's machine and runs on threads of its own.
 
 Elementwise groups are written from the ops' own scalar expressions. Results differ from NumPy's by rounding:
-sums are taken in another order, products and sums may be fused, and exp, log and the like come from the C
+sums are taken in another order, products and sums are fused, and exp, log and the like come from the C
 library's vector functions (up to 4 units in the last place).
 """
