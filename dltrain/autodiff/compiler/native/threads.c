@@ -129,7 +129,8 @@ static void run_tasks(const step *what) {
 }
 
 static void forget_threads(void) { /* a process forked off has the one thread that forked */
-  started = wanted = 1;
+  started = 1;
+  atomic_store(&wanted, 1);
   for (int t = 0; t < MOST_THREADS; ++t) atomic_store(&shares[t].pieces, 0); /* what a run left is the parent's */
   mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
   wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
