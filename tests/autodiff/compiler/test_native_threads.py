@@ -15,6 +15,8 @@ from threadpoolctl import threadpool_limits
 
 import dltrain as dl
 from dltrain.autodiff.compiler.native import library
+from dltrain.autodiff.compiler.native.runtime import Runner, threads_source
+from dltrain.autodiff.compiler.native.step import NativeStep
 from dltrain.errors import GraphError
 from dltrain.optimizers import Adam
 
@@ -134,9 +136,39 @@ def test_python_threads_at_once_each_get_their_own_results():
 def test_threads_that_fell_asleep_work_again():
     function = on_threads(3, native(), dl.exp(random(300, 200) @ random(200, 300, seed=1) * 0.01))
     expected = function()
-    for _ in range(3):
+    for _ in range(2):
         time.sleep(0.3)
         np.testing.assert_array_equal(function(), expected)
+
+
+def test_threads_awake_and_asleep_all_take_part():
+    source = """
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
+
+int64_t meet(char **p, const int64_t *n, int64_t start, int64_t stop) {
+  const time_t end = time(0) + 10;
+  atomic_fetch_add((_Atomic int64_t *)p[0], 1);
+  while (atomic_load((_Atomic int64_t *)p[0]) < n[0])
+    if (time(0) < end) {
+      sched_yield();
+    } else {
+      ((int64_t *)p[1])[start] = 1;
+      break;
+    }
+  return 0;
+}
+"""
+    meeting, threads = library.load([source, threads_source()], library.find_compiler())
+    come, late = np.zeros(1, "int64"), np.zeros(4, "int64")
+    run = Runner(threads, 4).call([NativeStep(meeting.meet, [come, late], [4], tasks=4)])
+    for pause in (0, 0, 0.3, 0, 0.3):
+        time.sleep(pause)
+        come[:] = 0
+        run()
+        assert not late.any()  # each of the four tasks has seen the others begun
 
 
 def test_more_threads_than_processors_and_tasks():
