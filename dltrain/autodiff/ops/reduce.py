@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -47,10 +48,19 @@ class Sum(Reduction):
     """The sum."""
 
     def compute(self, x: Array, *, out: Array) -> None:
-        np.add.reduce(x, axis=self.axes, out=out, keepdims=self.keepdims)
+        if self.axes == (0,) and x.ndim == 2 and x.dtype.kind == "f":
+            # The gradient of every bias is such a sum: BLAS adds up rows in half of NumPy's time and less.
+            np.dot(_ones(len(x), x.dtype), x, out=out.reshape(-1))
+        else:
+            np.add.reduce(x, axis=self.axes, out=out, keepdims=self.keepdims)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         return broadcast_to(self.expanded(upstream), node.inputs[0].shape)
+
+
+@lru_cache(maxsize=16)
+def _ones(count: int, dtype: np.dtype[Any]) -> Array:
+    return np.ones(count, dtype)
 
 
 def sum(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
