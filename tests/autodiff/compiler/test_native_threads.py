@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 import dltrain as dl
 from dltrain.autodiff.compiler.native import library
-from dltrain.autodiff.compiler.native.runtime import Runner, threads_source
+from dltrain.autodiff.compiler.native.runtime import Runner, runtime_source
 from dltrain.autodiff.compiler.native.step import NativeStep
 from dltrain.errors import GraphError
 from dltrain.optimizers import Adam
@@ -161,7 +161,7 @@ int64_t meet(char **p, const int64_t *n, int64_t start, int64_t stop) {
   return 0;
 }
 """
-    meeting, threads = library.load([source, threads_source()], library.find_compiler())
+    meeting, threads = library.load([source, runtime_source()], library.find_compiler())
     come, late = np.zeros(1, "int64"), np.zeros(4, "int64")
     run = Runner(threads, 4).call([NativeStep(meeting.meet, [come, late], [4], tasks=4)])
     for pause in (0, 0, 0.3, 0, 0.3):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dltrain.autodiff.compiler.emit import Instruction, numpy_calls
 from dltrain.autodiff.compiler.ir import Node
 from dltrain.autodiff.compiler.native.library import PRELUDE, load
-from dltrain.autodiff.compiler.native.runtime import Runner, threads_source
+from dltrain.autodiff.compiler.native.runtime import Runner, runtime_source
 from dltrain.autodiff.compiler.native.segments import Segment, SharedPart, parts
 from dltrain.autodiff.compiler.native.step import Check, NativeStep
 from dltrain.autodiff.compiler.plan import NodesCall
@@ -51,9 +51,9 @@ def native_code(
     for part in all_parts:
         if isinstance(part, SharedPart):
             sources[part.call.function] = part.call.source
-    sources["threads"] = threads_source()
+    sources["runtime"] = runtime_source()
     libraries = dict(zip(sources, load(list(sources.values()), compiler), strict=True))
-    runner = Runner(libraries["threads"], number)
+    runner = Runner(libraries["runtime"], number)
     calls: list[list[NodesCall]] = []
     for phase in in_phases:
         calls.append([])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.autodiff.compiler.native.library import load
+from dltrain.autodiff.compiler.native.runtime import runtime_source
 
 TakeRows = Callable[[NDArray[np.uint8], NDArray[np.int64], float, NDArray[np.float32]], None]
 """take_rows(source, rows, scale, out) fills out, [rows, width], with scale times the rows of source,
@@ -22,7 +22,7 @@ def native_take_rows(compiler: str) -> TakeRows:
         GraphError: the compiler refused.
         StorageError: the kernel cache cannot be used.
     """
-    (library,) = load([Path(__file__).with_suffix(".c").read_text(encoding="ascii")], compiler)
+    (library,) = load([runtime_source()], compiler)
     function = library.take_rows
     function.argtypes = (*[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, ctypes.c_float, ctypes.c_void_p)
     function.restype = None

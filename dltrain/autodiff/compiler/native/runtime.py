@@ -15,16 +15,16 @@ from dltrain.autodiff.compiler.tiles import Call
 FOLDER = Path(__file__).parent
 
 
-def threads_source() -> str:
-    """C with `use_threads` and `run`."""
-    return (FOLDER / "threads.c").read_text(encoding="ascii")
+def runtime_source() -> str:
+    """C with `use_threads`, `run` and `take_rows`."""
+    return "".join((FOLDER / name).read_text(encoding="ascii") for name in ("threads.c", "rows.c"))
 
 
 class Runner:
     """The threads of this process.
 
     Arguments:
-        library: of `threads_source`.
+        library: of `runtime_source`.
         threads: how many steps may use.
     """
 
