@@ -78,8 +78,10 @@ class Split:
         return (
             self._inputs.dtype == np.uint8
             and inputs.dtype == np.float32
-            and inputs.flags.c_contiguous
+            and inputs.flags.carray  # contiguous, aligned, and may be written
             and inputs.shape == (len(rows), *self._inputs.shape[1:])
+            and rows.dtype == np.int64
+            and rows.ndim == 1
         )
 
     def _take(self, rows: NDArray[np.int64], inputs: NDArray[np.float32]) -> None:

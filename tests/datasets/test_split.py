@@ -52,6 +52,18 @@ def test_with_a_session_s_rows_the_same_bits(dtype: str, index: list[int]) -> No
     assert strided.tobytes() == plain.tobytes()
 
 
+@pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
+def test_c_writes_no_buffer_and_reads_no_rows_that_it_must_not() -> None:
+    take_rows = Session(Graph(), kernels="native").take_rows
+    split, x = Split(stored("u1"), None, ROWS, 1.0), np.zeros((1, 2, 3), np.float32)
+    with pytest.raises(ValueError, match="does not match"):
+        split.gather(np.array([[0, 1]]), inputs=x, take_rows=take_rows)
+    x.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        split.gather(np.array([0]), inputs=x, take_rows=take_rows)
+    assert not x.any()
+
+
 def test_batches_of_different_sizes_do_not_meet() -> None:
     split = Split(stored("u1"), None, np.arange(5), 1.0)
     first = np.empty((1, 2, 3), np.float32)
