@@ -181,7 +181,7 @@ def test_a_cache_that_cannot_be_made_is_named(tmp_path, monkeypatch):
 
 def test_a_compiler_that_refuses_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     compiler = tmp_path / "cc"
-    compiler.write_text("#!/bin/sh\necho 'cc: no luck today' >&2\nexit 1\n")
+    compiler.write_text("#!/bin/sh\nprintf 'cc: no luck today: \\344\\n' >&2\nexit 1\n")  # no UTF-8
     compiler.chmod(0o755)
     monkeypatch.setenv("CC", str(compiler))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -27,6 +27,7 @@ FLAGS = (
 )
 VECTOR_LIBRARY = "-lmvec"  # glibc's vector exp, log, ...
 TIMEOUT = 60  # seconds for one compilation
+FIX = "set XDG_CACHE_HOME to a folder of yours, or use --kernels numpy"
 
 PRELUDE = """\
 #include <stdint.h>
@@ -84,7 +85,9 @@ def load(sources: Sequence[str], compiler: str) -> list[ctypes.CDLL]:
             _build(sources[missing[0]], compiler, folder, names[missing[0]])
         return [ctypes.CDLL(str(folder / f"{name}.so")) for name in names]
     except OSError as error:
-        raise StorageError("the kernel cache cannot be used", where=str(folder), why=str(error)) from None
+        raise StorageError(
+            "the kernel cache cannot be used", where=str(folder), why=str(error), fix=FIX
+        ) from None
 
 
 def _is_whole(folder: Path, name: str) -> bool:
@@ -120,7 +123,9 @@ def _build(text: str, compiler: str, folder: Path, name: str) -> None:
 def _run(command: list[str]) -> str:
     """The first line of what went wrong; empty if nothing did."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=TIMEOUT, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"it took more than {TIMEOUT} seconds"
     if done.returncode == 0:
@@ -144,7 +149,7 @@ def _cache_folder() -> Path:
             "the kernel cache cannot be made",
             where=str(folder),
             why=error.strerror or str(error),
-            fix="set XDG_CACHE_HOME to a folder of yours, or use --kernels numpy",
+            fix=FIX,
         ) from None
     if hasattr(os, "geteuid") and (
         found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
