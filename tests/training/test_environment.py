@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from dltrain.training.environment import describe_environment, git_commit, threads
+from dltrain.training.environment import describe_environment, differences, git_commit, threads
 
 
 def test_it_is_plain_data_with_the_versions() -> None:
@@ -29,6 +29,25 @@ def test_threads_are_what_blas_uses() -> None:
     with threadpool_limits(limits=1):
         assert threads() == 1
     assert 1 <= threads() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        ("numpy", "numpy", ["threads was 1, is 2"]),
+        ("native", "numpy", ["threads was 1, is 2", "kernels was native, is numpy"]),
+        ("numpy", "native", ["threads was 1, is 2", "kernels was numpy, is native"]),
+        ("native", "native", []),
+    ],
+)
+def test_the_number_of_threads_decides_bits_unless_all_kernels_are_native(
+    before: str, now: str, expected: list[str]
+) -> None:
+    environment = describe_environment("numpy")
+    old, new = (
+        environment | {"kernels": kernels, "threads": number} for kernels, number in ((before, 1), (now, 2))
+    )
+    assert differences(old, new) == expected
 
 
 def test_git_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
