@@ -3,7 +3,7 @@
 runs/mlp-20261123-141502-k3f9/
   config.yaml          resolved: `dltrain fit` accepts it and repeats the run
   config.source.yaml   as the user wrote it
-  run.json             status, command line, overrides, seed, versions, BLAS, threads, times, exit code
+  run.json             status, command, overrides, seed, versions, BLAS, threads, kernels, times, exit code
   metrics.jsonl, metrics.csv, summary.json, tensorboard/, checkpoints/
   failure/             variables and batch of a step whose loss was not finite
   lock                 held by the process that trains

@@ -96,7 +96,6 @@ def compile_plan(
         commit=tuple(commit),
         joined=(tuple(joined[0]), tuple(joined[1])),
         guards=tuple((tensor, arrays[node]) for tensor, node in zip(guards, guarded, strict=True)),
-        memory=tuple(arrays.values()),
         buffers=buffers,
         scratch=scratch.bytes,
         source=source,

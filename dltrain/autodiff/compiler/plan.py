@@ -45,7 +45,6 @@ class Plan:
         compute, commit: the kernel calls of the two phases.
         joined: the same two with native calls in a row joined into one, which is what a run makes.
         guards: arrays that must be finite for the commit to happen, with their tensors.
-        memory: all arrays, which native kernels know by address only.
         buffers, scratch: bytes allocated for results, and for what never leaves a tile of a group.
         source: the C functions that it calls; empty if there are none.
     """
@@ -56,7 +55,6 @@ class Plan:
     commit: tuple[NodesCall, ...]
     joined: tuple[tuple[NodesCall, ...], tuple[NodesCall, ...]]
     guards: tuple[tuple[Tensor, Array], ...]
-    memory: tuple[Array, ...]
     buffers: int
     scratch: int
     source: str = ""
