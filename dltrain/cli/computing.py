@@ -6,9 +6,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-from threadpoolctl import threadpool_limits
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _limit_threads(_context: click.Context, _option: click.Parameter, number: int | None) -> None:
+    if number is not None:
+        from dltrain.autodiff.threads import limit_threads  # loads NumPy, which --help does without
+
+        limit_threads(number)
 
 
 def computing_options(command: Command) -> Command:
@@ -24,15 +30,7 @@ def computing_options(command: Command) -> Command:
         "--threads",
         type=click.IntRange(min=1),
         expose_value=False,
-        callback=lambda _context, _option, number: limit_threads(number),
+        callback=_limit_threads,
         help="How many threads compute.  [default: one a core]",
     )
     return kernels(threads(command))
-
-
-def limit_threads(number: int | None) -> None:
-    """Lets BLAS, and with it native kernels, use `number` threads from now on; None changes nothing."""
-    if number is not None:
-        import numpy as np  # noqa: F401  its BLAS must be loaded to be told
-
-        threadpool_limits(limits=number)

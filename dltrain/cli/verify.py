@@ -7,7 +7,8 @@ from contextlib import closing
 import click
 
 from dltrain.autodiff.session import Kernels
-from dltrain.cli.computing import computing_options, limit_threads
+from dltrain.autodiff.threads import limit_threads
+from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import located
 from dltrain.cli.options import progress_option, quiet_option
 from dltrain.cli.printing import say, warn

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from dltrain.training.environment import describe_environment, differences, git_commit, threads
+from dltrain.autodiff.threads import limit_threads, threads
+from dltrain.training.environment import describe_environment, differences, git_commit
 
 
 def test_it_is_plain_data_with_the_versions() -> None:
@@ -29,6 +30,15 @@ def test_threads_are_what_blas_uses() -> None:
     with threadpool_limits(limits=1):
         assert threads() == 1
     assert 1 <= threads() <= (os.cpu_count() or 1)
+
+
+def test_threads_where_blas_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dltrain.autodiff.threads.threadpool_info", list)
+    monkeypatch.setattr("dltrain.autodiff.threads.threadpool_limits", lambda limits: None)
+    monkeypatch.setattr("dltrain.autodiff.threads._limit", None)
+    assert threads() == os.cpu_count()
+    limit_threads(3)
+    assert threads() == 3
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from time import time
 
 from dltrain.errors import GraphError, StorageError
 
@@ -27,6 +29,7 @@ FLAGS = (
 )
 VECTOR_LIBRARY = "-lmvec"  # glibc's vector exp, log, ...
 TIMEOUT = 60  # seconds for one compilation
+LEFTOVER_AGE = 3600  # seconds; no compilation takes so long
 FIX = "set XDG_CACHE_HOME to a folder of yours, or use --kernels numpy"
 
 PRELUDE = """\
@@ -101,6 +104,7 @@ def _is_whole(folder: Path, name: str) -> bool:
 
 def _build(text: str, compiler: str, folder: Path, name: str) -> None:
     """Compile beside the cache, then move into it: others see a whole file or none."""
+    _remove_leftovers(folder)
     with tempfile.TemporaryDirectory(prefix="build-", dir=folder) as work:
         source, built, sealed = Path(work, "kernels.c"), Path(work, "kernels.so"), Path(work, "seal")
         source.write_text(text)
@@ -118,6 +122,14 @@ def _build(text: str, compiler: str, folder: Path, name: str) -> None:
         sealed.write_text(hashlib.sha256(built.read_bytes()).hexdigest())
         os.replace(built, folder / f"{name}.so")
         os.replace(sealed, folder / f"{name}.sha256")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed while they compiled have left."""
+    for left in folder.glob("build-*"):
+        with suppress(OSError):  # another process was faster
+            if time() - left.stat().st_mtime > LEFTOVER_AGE:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _run(command: list[str]) -> str:

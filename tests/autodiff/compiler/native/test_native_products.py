@@ -7,26 +7,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import dltrain as dl
-from dltrain.autodiff.compiler.native import library
-
-pytestmark = pytest.mark.skipif(library.find_compiler() is None, reason="there is no C compiler")
 
 SIZES = (1, 2, 13, 14, 15, 16, 17, 31, 32, 33, 47, 100)  # around the edges of tiles
 INNER = (1, 2, 100, 255, 256, 257, 600)  # around the depth of a part of a sum
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
-
-
-@pytest.fixture(autouse=True)
-def graph():
-    with dl.Graph() as graph:
-        yield graph
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def evaluated(fetches):

@@ -4,8 +4,8 @@ import itertools
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,21 +13,6 @@ import pytest
 import dltrain as dl
 from dltrain.autodiff.compiler.native import library
 from dltrain.errors import DltrainError, GraphError, StorageError
-
-pytestmark = pytest.mark.skipif(library.find_compiler() is None, reason="there is no C compiler")
-
-
-@pytest.fixture(autouse=True)
-def graph():
-    with dl.Graph() as graph:
-        yield graph
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield Path(os.environ["XDG_CACHE_HOME"], "dltrain", "kernels")
 
 
 def native():
@@ -195,6 +180,20 @@ def test_without_a_compiler_auto_is_numpy_and_native_is_refused(monkeypatch):
     assert dl.Session(kernels="auto").kernels == "numpy"
     with pytest.raises(GraphError, match="there is no C compiler"):
         native()
+
+
+def test_what_a_killed_compilation_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    left, in_use = (tmp_path / "dltrain" / "kernels" / name for name in ("build-left", "build-in-use"))
+    for folder in (left, in_use):
+        folder.mkdir(parents=True)
+        (folder / "kernels.c").touch()
+    an_hour_ago = time.time() - 3601
+    os.utime(left, (an_hour_ago, an_hour_ago))
+    x = dl.Variable(2.0)
+    assert native().run(x * 7.25) == 14.5
+    assert not left.exists()
+    assert in_use.exists()
 
 
 def test_processes_that_compile_the_same_at_once_all_succeed(tmp_path):

@@ -20,21 +20,6 @@ from dltrain.autodiff.compiler.native.step import NativeStep
 from dltrain.errors import GraphError
 from dltrain.optimizers import Adam
 
-pytestmark = pytest.mark.skipif(library.find_compiler() is None, reason="there is no C compiler")
-
-
-@pytest.fixture(autouse=True)
-def graph():
-    with dl.Graph() as graph:
-        yield graph
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
 
 def on_threads(number, session, *arguments):
     """A function that is compiled for so many threads."""
