@@ -18,14 +18,14 @@ from reliability.fork_server import ForkServer
 from reliability.small_set import FILES, download
 
 
-def paused(experiment: Experiment, run: Path, share: float) -> int:
-    """A process that trains the run and, after that share of all steps, stands still within one."""
+def paused(experiment: Experiment, run: Path, share: float, phase: str = "step") -> int:
+    """A process that trains the run and, after that share of the phase's events, stands still within it."""
     server = experiment.servers[0]
     pid = server.start(
         faulty_fit.fit_with_signals,
         experiment.folder,
         words=experiment.words(run),
-        moments=[("step", int(experiment.events["step"] * share))],
+        moments=[(phase, int(experiment.events[phase] * share))],
         signals=[signal.SIGSTOP],
     )
     server.wait_until_stopped(pid)
@@ -33,8 +33,8 @@ def paused(experiment: Experiment, run: Path, share: float) -> int:
 
 
 def killed(experiment: Experiment, run: Path) -> None:
-    """Trains the first half of the run."""
-    os.kill(pid := paused(experiment, run, 0.5), signal.SIGKILL)
+    """Trains the first half of the run, up to within a save."""
+    os.kill(pid := paused(experiment, run, 0.5, "save"), signal.SIGKILL)
     assert experiment.servers[0].wait(pid).code == -signal.SIGKILL
 
 

@@ -183,7 +183,7 @@ def test_another_environment_is_one_warning(dltrain: Dltrain) -> None:
     path = Path("run/run.json")
     record = json.loads(path.read_text())
     record["versions"]["numpy"] = "2.0.\x1b[31m1"
-    record["threads"] = 99
+    record["cpu"] = "8086"
     path.write_text(json.dumps(record))
     result = dltrain("fit", "--resume", "run", "train.epochs=4")
     assert result.code == 0
@@ -191,7 +191,7 @@ def test_another_environment_is_one_warning(dltrain: Dltrain) -> None:
     assert warning.startswith(
         "dltrain: warning: results may differ in their last bits: numpy was 2.0.\\x1b[31m1,"
     )
-    assert ", threads was 99, is " in warning
+    assert ", cpu was 8086, is " in warning
     assert not [line for line in others if "warning" in line]
 
 
