@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Literal
 
@@ -156,16 +158,17 @@ class Session:
 
     def _compile(self, function: PlannedFunction, sizes: Mapping[str, int]) -> Plan:
         self._prepare(self.graph.variables)
-        return compile_plan(
-            function.tensors,
-            function.updates,
-            function.inputs,
-            function.guards,
-            sizes,
-            self._storage,
-            self._passes,
-            self._c_compiler,
-        )
+        with _collector_paused():
+            return compile_plan(
+                function.tensors,
+                function.updates,
+                function.inputs,
+                function.guards,
+                sizes,
+                self._storage,
+                self._passes,
+                self._c_compiler,
+            )
 
     def _allocate(self) -> list[Variable]:
         """Memory for variables that have none yet; returns those."""
@@ -181,6 +184,18 @@ class Session:
             initial = variable.initial
             value = self.run(initial) if isinstance(initial, Tensor) else initial
             self._storage.array(variable)[...] = value
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without the garbage collector, which would go through all nodes again and again, half of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _structure(fetches: Fetches) -> Any:

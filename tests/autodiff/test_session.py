@@ -1,5 +1,7 @@
 """Running graphs: feeds, fetches, updates, state, and the errors of all of them."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,22 @@ def test_a_placeholder_that_is_not_fed_is_named():
     x = dl.placeholder("float32", ("batch",), "images")
     with pytest.raises(GraphError, match=r"placeholder 'images' float32\[batch\] is needed but not fed"):
         dl.Session().run(dl.sum(x), {dl.placeholder("float32", ("batch",)): [1.0]})
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_compiling_leaves_the_garbage_collector_as_it_was(enabled):
+    x = dl.placeholder("float32", (), "x")
+    was_enabled = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with dl.Session() as session:
+            session.run(x + 1.0, {x: 1.0})
+            assert gc.isenabled() == enabled
+            with pytest.raises(GraphError):
+                session.run(x + 1.0)
+            assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()
 
 
 def test_any_tensor_can_be_fed_in_place_of_its_own_value():
