@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import ceil
+from math import ceil, prod
 
 from dltrain.autodiff.compiler.ir import Node
 from dltrain.autodiff.compiler.native.shared import SharedCall
@@ -20,7 +20,12 @@ def is_native_product(node: Node, arrays: Mapping[Node, Array]) -> bool:
     if not isinstance(node.op, Matmul):
         return False
     out = arrays[node]
-    return out.ndim <= 3 and out.size > 0 and out.flags.c_contiguous
+    if out.size == 0 or not out.flags.c_contiguous:
+        return False
+    return out.ndim <= 3 or all(
+        array.ndim == 2 or (array.shape[:-2] == out.shape[:-2] and array.flags.c_contiguous)
+        for array in (arrays[source] for source in node.inputs)
+    )
 
 
 def product(node: Node, arrays: Mapping[Node, Array], threads: int) -> SharedCall:
@@ -31,10 +36,10 @@ def product(node: Node, arrays: Mapping[Node, Array], threads: int) -> SharedCal
     """
     assert isinstance(node.op, Matmul)
     out = arrays[node]
-    a, b = (arrays[source] for source in node.inputs)
+    a, b = (_one_stack(arrays[source]) for source in node.inputs)
     a = a.swapaxes(-1, -2) if node.op.transpose_a else a
     b = b.swapaxes(-1, -2) if node.op.transpose_b else b
-    stack = out.shape[0] if out.ndim == 3 else 1
+    stack = prod(out.shape[:-2])
     rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
     task_rows, task_columns = _cut(stack, rows, inner, columns, threads)
     strides = [
@@ -48,6 +53,11 @@ def product(node: Node, arrays: Mapping[Node, Array], threads: int) -> SharedCal
         (*strides, rows, inner, columns, task_rows, task_columns),
         stack * ceil(rows / task_rows) * ceil(columns / task_columns),
     )
+
+
+def _one_stack(array: Array) -> Array:
+    """A stack of stacks of matrices as one stack; anything else as it is."""
+    return array.reshape(-1, *array.shape[-2:]) if array.ndim > 3 else array
 
 
 def _between_matrices(array: Array) -> int:

@@ -100,6 +100,8 @@ def test_stacks_of_matrices(dtype):
         ((5, 17, 40), (40, 33)),
         ((5, 17, 40), (1, 40, 33)),
         ((1, 170, 400), (1, 400, 330)),
+        ((2, 5, 17, 40), (2, 5, 40, 33)),
+        ((2, 5, 17, 40), (40, 33)),
     ]
     factors = [(rng.normal(size=a).astype(dtype), rng.normal(size=b).astype(dtype)) for a, b in shapes]
     fetches = [dl.Variable(a) @ dl.Variable(b) for a, b in factors]
