@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_info
 
 import dltrain
-from dltrain.autodiff.threads import threads
+from dltrain.autodiff.threads import libraries, threads
 
 
 def describe_environment(kernels: str) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def _deciding(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 def cpu() -> str:
     """The kind of processor, by which BLAS chooses its kernels; its architecture where BLAS does not tell."""
-    found = (library.get("architecture") for library in threadpool_info())
+    found = (library.get("architecture") for library in libraries())
     return next((str(name) for name in found if name), platform.machine())
 
 

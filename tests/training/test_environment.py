@@ -13,6 +13,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from dltrain.autodiff.threads import limit_threads, threads
+from dltrain.errors import GraphError
 from dltrain.training.environment import describe_environment, differences, git_commit
 
 
@@ -30,6 +31,22 @@ def test_threads_are_what_blas_uses() -> None:
     with threadpool_limits(limits=1):
         assert threads() == 1
     assert 1 <= threads() <= (os.cpu_count() or 1)
+
+
+def test_paths_that_are_not_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """threadpoolctl reads the paths of all libraries, the cached kernels' among them."""
+
+    def cannot_read(*_: object, **__: object) -> None:
+        b"\xff".decode("utf-8")
+
+    monkeypatch.setattr("dltrain.autodiff.threads.threadpool_info", cannot_read)
+    monkeypatch.setattr("dltrain.autodiff.threads.threadpool_limits", cannot_read)
+    monkeypatch.setattr("dltrain.autodiff.threads._limit", None)
+    environment = describe_environment("native")
+    assert environment["threads"] == os.cpu_count()
+    assert environment["cpu"] == platform.machine()
+    with pytest.raises(GraphError, match="cannot be limited: a library lies in a folder"):
+        limit_threads(1)
 
 
 def test_threads_where_blas_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
