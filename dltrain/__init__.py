@@ -9,7 +9,17 @@ imported when it is first used.
 
 __version__ = "0.1.0"
 
-_MODULES = ("autodiff", "costs", "datasets", "layers", "metrics", "models", "optimizers", "training")
+_MODULES = (
+    "autodiff",
+    "costs",
+    "datasets",
+    "execution",
+    "layers",
+    "metrics",
+    "models",
+    "optimizers",
+    "training",
+)
 
 
 def __getattr__(name: str) -> object:
@@ -18,7 +28,7 @@ def __getattr__(name: str) -> object:
     if name in _MODULES:
         return import_module(f"dltrain.{name}")
     if not name.startswith("_"):
-        for home in ("dltrain.autodiff", "dltrain.autodiff.ops"):
+        for home in ("dltrain.autodiff", "dltrain.execution", "dltrain.autodiff.ops"):
             module = import_module(home)
             if name in module.__all__:
                 return getattr(module, name)
@@ -26,7 +36,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    from dltrain import autodiff
+    from dltrain import autodiff, execution
     from dltrain.autodiff import ops
 
-    return sorted({"__version__", *_MODULES, *autodiff.__all__, *ops.__all__})
+    return sorted({"__version__", *_MODULES, *autodiff.__all__, *execution.__all__, *ops.__all__})

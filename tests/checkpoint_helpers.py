@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dltrain.errors import RunError
-from dltrain.training.checkpoints import CheckpointStore
+from dltrain.runs.checkpoints import CheckpointStore
 
 
 def arrays(step: int) -> dict[str, np.ndarray]:

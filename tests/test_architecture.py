@@ -1,4 +1,4 @@
-"""Who may import whom: errors <- autodiff, config <- layers, metrics, ... <- models <- training <- cli."""
+"""Who may import whom: each part only what stands before it in `PARTS`, and a part of the recipe no other."""
 
 import ast
 from pathlib import Path
@@ -6,16 +6,23 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "dltrain"
+CORE = {"errors", "files", "autodiff", "config"}
 RECIPE = {"layers", "metrics", "costs", "optimizers", "datasets"}
-CORE = {"errors", "autodiff", "config"}
+RUNNING = {"compiler", "backends", "execution"}
 MAY_IMPORT = {
     "errors": set(),
+    "files": {"errors"},
     "autodiff": {"errors"},
+    "compiler": {"errors", "autodiff"},
+    "backends": {"errors", "files", "autodiff", "compiler"},
+    "execution": {"errors", "autodiff", "compiler", "backends"},
     "config": {"errors"},
-    **{part: {"errors", "autodiff", "config"} for part in sorted(RECIPE)},
+    **dict.fromkeys(sorted(RECIPE), CORE),
     "models": CORE | RECIPE,
-    "training": CORE | RECIPE | {"models"},
-    "cli": CORE | RECIPE | {"models", "training"},
+    "training": CORE | RECIPE | RUNNING | {"models"},
+    "runs": CORE | RECIPE | RUNNING | {"models", "training"},
+    "inspection": CORE | RECIPE | RUNNING | {"models", "training", "runs"},
+    "cli": CORE | RECIPE | RUNNING | {"models", "training", "runs", "inspection"},
 }
 COMMAND_LINE_ONLY = {"click", "tqdm"}
 

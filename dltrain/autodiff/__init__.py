@@ -1,6 +1,5 @@
-"""Define, differentiate, compile, run: the autodiff core. It knows nothing of training."""
+"""Define and differentiate: graphs, ops, gradients. It knows nothing of training, nor of who computes."""
 
-from dltrain.autodiff.checking import check_gradients
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import (
     Graph,
@@ -13,7 +12,6 @@ from dltrain.autodiff.graph import (
 )
 from dltrain.autodiff.leaves import constant, placeholder
 from dltrain.autodiff.ops.bases import Elementwise, View
-from dltrain.autodiff.session import Session
 from dltrain.autodiff.spec import Spec
 from dltrain.autodiff.variable import Updates, Variable
 
@@ -21,13 +19,11 @@ __all__ = [
     "Elementwise",
     "Graph",
     "Op",
-    "Session",
     "Spec",
     "Tensor",
     "Updates",
     "Variable",
     "View",
-    "check_gradients",
     "constant",
     "default_graph",
     "gradients",

@@ -12,7 +12,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def _limit_threads(_context: click.Context, _option: click.Parameter, number: int | None) -> None:
     if number is not None:
-        from dltrain.autodiff.threads import limit_threads  # loads NumPy, which --help does without
+        from dltrain.backends.threads import limit_threads  # loads NumPy, which --help does without
 
         limit_threads(number)
 

@@ -6,14 +6,14 @@ import json
 
 import click
 
-from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options
 from dltrain.cli.options import checkpoint_option
 from dltrain.cli.progress import shown
 from dltrain.errors import UsageError
+from dltrain.execution.session import Kernels
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.trained_run import load_trained
 from dltrain.training.evaluation import Evaluator, plain_figures
-from dltrain.training.run_directory import RunDirectory
-from dltrain.training.trained_run import load_trained
 
 
 @click.command(epilog="Example: dltrain eval latest --split validation --json")

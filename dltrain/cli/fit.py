@@ -12,22 +12,22 @@ from pathlib import Path
 
 import click
 
-from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import load_config, located
 from dltrain.cli.options import progress_option, quiet_option
 from dltrain.cli.printing import say, warn
 from dltrain.cli.progress import Progress, shown
+from dltrain.cli.requirements import Requirement
+from dltrain.cli.signals import StopFlag, second_interrupt_ends
 from dltrain.config import Document, apply_overrides, parse
 from dltrain.errors import RunError, StoppedError
+from dltrain.execution.session import Kernels
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.trained_run import parse_config, read_config
+from dltrain.runs.training_run import Prepared, TrainingRun, prepare
 from dltrain.training.evaluation import Figures
 from dltrain.training.records import Finished
-from dltrain.training.requirements import Requirement
 from dltrain.training.run_config import CHANGEABLE, RunConfig
-from dltrain.training.run_directory import RunDirectory
-from dltrain.training.signals import StopFlag, second_interrupt_ends
-from dltrain.training.trained_run import parse_config, read_config
-from dltrain.training.training_run import Prepared, TrainingRun, prepare
 
 FAST_STEPS = 5
 FAST_EVALUATION_BATCHES = 2

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import click
 
-from dltrain.autodiff import Session
-from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import load_config, located
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.errors import UsageError
-from dltrain.training.plan_report import Line, Phase, PlanReport, report_plan
-from dltrain.training.training_run import prepare
+from dltrain.execution import Session
+from dltrain.execution.session import Kernels
+from dltrain.inspection.plan import Line, Phase, PlanReport, report_plan
+from dltrain.runs.training_run import prepare
 
 WIDTHS = {
     "#": 3,

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options
 from dltrain.cli.options import checkpoint_option
 from dltrain.cli.printing import say
-from dltrain.training.input_files import check_input_name, read_inputs
-from dltrain.training.prediction import predict as apply_model
-from dltrain.training.prediction import writer_for
-from dltrain.training.run_directory import RunDirectory
-from dltrain.training.trained_run import load_trained
+from dltrain.execution.session import Kernels
+from dltrain.inspection.input_files import check_input_name, read_inputs
+from dltrain.inspection.prediction import predict as apply_model
+from dltrain.inspection.prediction import writer_for
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.trained_run import load_trained
 
 
 @click.command(

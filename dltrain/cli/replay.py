@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import click
 import numpy as np
 
-from dltrain.autodiff.session import Kernels
 from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import located
 from dltrain.cli.printing import say
+from dltrain.execution.session import Kernels
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.failures import load_failure
+from dltrain.runs.trained_run import parse_config, read_config
 from dltrain.training.divergence import Traced, first_not_finite
-from dltrain.training.failures import load_failure
-from dltrain.training.run_directory import RunDirectory
-from dltrain.training.trained_run import parse_config, read_config
 
 BEFORE, AFTER = 8, 3  # ops around the first that is not finite
 

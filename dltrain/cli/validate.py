@@ -12,9 +12,9 @@ from dltrain.autodiff import Variable
 from dltrain.cli.config_file import load_config, located
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.config import json_schema
-from dltrain.training.resources import PeakMemory, Resources, measure_resources
+from dltrain.inspection.resources import PeakMemory, Resources, measure_resources
+from dltrain.runs.training_run import Prepared, prepare
 from dltrain.training.run_config import RunConfig
-from dltrain.training.training_run import Prepared, prepare
 
 
 @click.command(

@@ -6,17 +6,17 @@ from contextlib import closing
 
 import click
 
-from dltrain.autodiff.session import Kernels
-from dltrain.autodiff.threads import limit_threads
+from dltrain.backends.threads import limit_threads
 from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import located
 from dltrain.cli.options import progress_option, quiet_option
 from dltrain.cli.printing import say, warn
 from dltrain.cli.progress import Progress
-from dltrain.training.environment import describe_environment, differences
-from dltrain.training.run_directory import RunDirectory
-from dltrain.training.trained_run import parse_config, read_config
-from dltrain.training.verification import Verification
+from dltrain.execution.session import Kernels
+from dltrain.inspection.verification import Verification
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.environment import describe_environment, differences
+from dltrain.runs.trained_run import parse_config, read_config
 
 
 @click.command(epilog="Example: dltrain verify latest")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.autodiff.compiler.native.rows import TakeRows
+TakeRows = Callable[[NDArray[np.uint8], NDArray[np.int64], float, NDArray[np.float32]], None]
+"""take_rows(source, rows, scale, out) fills `out` with `scale` times the rows of `source`."""
 
 
 class Split:

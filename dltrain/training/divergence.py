@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dltrain.autodiff import Session, Tensor
+from dltrain.autodiff import Tensor
 from dltrain.autodiff.spec import Array
 from dltrain.autodiff.variable import Variable
 from dltrain.errors import DivergedError
+from dltrain.execution import Session
 
 ADVICE = "lower optimizer.learning_rate, set optimizer.clip_norm, or scale the data"
 

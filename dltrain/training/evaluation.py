@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.autodiff import Session, Tensor
-from dltrain.autodiff.planned_function import BoundFunction, Fetches
+from dltrain.autodiff import Tensor
 from dltrain.autodiff.spec import Array
 from dltrain.datasets import Split
 from dltrain.errors import DivergedError
+from dltrain.execution import Session
+from dltrain.execution.function import BoundFunction, Fetches
 from dltrain.training.divergence import explained
 from dltrain.training.network import Network
 

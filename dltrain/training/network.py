@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from dltrain.autodiff import Graph, Session, Tensor, Updates, name_scope, placeholder, source
+from dltrain.autodiff import Graph, Tensor, Updates, name_scope, placeholder, source
 from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError, RunError
+from dltrain.execution import Session
 from dltrain.models.model import BuiltModel
 from dltrain.training.run_config import RunConfig
 

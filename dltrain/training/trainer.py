@@ -11,14 +11,14 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.autodiff import Session
 from dltrain.datasets import Data, epoch_order
 from dltrain.errors import ConfigError, DivergedError
+from dltrain.execution import Session
 from dltrain.training.divergence import ADVICE, NonFiniteLoss
 from dltrain.training.evaluation import BatchFunction, EvaluationStopped, Evaluator, batches_of
 from dltrain.training.network import Network, Training
 from dltrain.training.records import CheckpointSaved, EpochDone, Finished, Record, Started, StepDone
-from dltrain.training.training_state import TrainingState
+from dltrain.training.state import TrainingState
 
 Save = Callable[[TrainingState, bool], Path]
 """Saves a checkpoint of the session and the given state; the second argument: it is the best so far."""

@@ -13,8 +13,8 @@ from dltrain.autodiff import ops
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import Graph, Tensor
 from dltrain.autodiff.leaves import constant, placeholder
-from dltrain.autodiff.session import Session
 from dltrain.errors import GraphError
+from dltrain.execution.session import Session
 
 
 def run(tensor: Tensor, feeds: dict[Tensor, Any] | None = None) -> Any:

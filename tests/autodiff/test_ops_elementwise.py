@@ -12,8 +12,8 @@ from dltrain.autodiff import ops
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import Graph, Tensor
 from dltrain.autodiff.leaves import constant, placeholder
-from dltrain.autodiff.session import Session
 from dltrain.errors import GraphError
+from dltrain.execution.session import Session
 
 
 def value(build: Callable[..., Tensor], *arrays: Any, dtype: str = "float64") -> Any:

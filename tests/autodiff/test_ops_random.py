@@ -12,7 +12,7 @@ from dltrain.autodiff import ops
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import Graph, Tensor
 from dltrain.autodiff.leaves import constant, placeholder
-from dltrain.autodiff.session import Session
+from dltrain.execution.session import Session
 
 COUNT = 200_000
 DRAWS: dict[str, Callable[..., Tensor]] = {

@@ -8,7 +8,7 @@ from protocol import Task, first_parameters, measure, task, test_result
 import dltrain as dl
 from dltrain.datasets import Mnist
 from dltrain.optimizers import Adam, Optimizer, RmsProp, Sgd
-from dltrain.training.environment import blas, cpu
+from dltrain.runs.environment import blas, cpu
 
 OPTIMIZERS = {"sgd": Sgd, "adam": Adam, "rmsprop": RmsProp}
 

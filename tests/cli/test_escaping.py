@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from run_helpers import Dltrain, dltrain_in, softmax_config, write_data
 
-from dltrain.training.checkpoints import CheckpointStore
+from dltrain.runs.checkpoints import CheckpointStore
 
 EVIL = "\x1b[2K\x1b[31mall\u202eis well\x07"
 SHOWN = "x1b[2K\\x1b[31mall\\u202eis well\\x07"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from run_helpers import Dltrain, autoencoder_config, busy_config, dltrain_in, softmax_config, write_data
 
-from dltrain.training.run_directory import RunDirectory
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.training_run import TrainingRun
+from dltrain.training.state import TrainingState
 from dltrain.training.trainer import Trainer
-from dltrain.training.training_run import TrainingRun
-from dltrain.training.training_state import TrainingState
 
 
 @pytest.fixture

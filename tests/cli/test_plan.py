@@ -17,12 +17,12 @@ from run_helpers import (
     write_data,
 )
 
-from dltrain.autodiff import Session
-from dltrain.autodiff.compiler.native.library import find_compiler
+from dltrain.backends.c.library import find_compiler
 from dltrain.cli.plan import table
+from dltrain.execution import Session
+from dltrain.inspection.plan import Line, PlanReport, report_plan
+from dltrain.runs.training_run import prepare
 from dltrain.training import plan_report
-from dltrain.training.plan_report import Line, PlanReport, report_plan
-from dltrain.training.training_run import prepare
 
 needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from run_helpers import Dltrain, autoencoder_config, dltrain_in, softmax_config, write_data
 
-from dltrain.training.checkpoints import CheckpointStore
+from dltrain.runs.checkpoints import CheckpointStore
 
 Array = np.ndarray[Any, Any]
 

@@ -15,7 +15,7 @@ import pytest
 from run_helpers import Dltrain, autoencoder_config, busy_config, dltrain_in, softmax_config, write_data
 
 from dltrain.datasets import Split
-from dltrain.training.checkpoints import CheckpointStore, read_checkpoint
+from dltrain.runs.checkpoints import CheckpointStore, read_checkpoint
 from dltrain.training.evaluation import Evaluator
 
 DIVERGING = ("optimizer.learning_rate=1e30", "--kernels", "numpy", "--progress", "none")

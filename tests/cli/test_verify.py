@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from run_helpers import Dltrain, autoencoder_config, busy_config, dltrain_in, softmax_config, write_data
 
-from dltrain.training.checkpoints import CheckpointStore
+from dltrain.runs.checkpoints import CheckpointStore
 from dltrain.training.trainer import Trainer
 
 

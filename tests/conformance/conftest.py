@@ -7,9 +7,9 @@ from functools import partial
 
 import pytest
 
-from dltrain.autodiff.compiler import PASSES
 from dltrain.autodiff.graph import Graph
-from dltrain.autodiff.session import Session
+from dltrain.execution.compile import PASSES
+from dltrain.execution.session import Session
 
 SETTINGS = {
     "all_passes": PASSES,

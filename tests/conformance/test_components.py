@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dltrain.autodiff import Graph, Session, Tensor, Variable, ops, placeholder
-from dltrain.autodiff.checking import check_gradients
+from dltrain.autodiff import Graph, Tensor, Variable, ops, placeholder
 from dltrain.config import Component, Document, dump, json_schema, parse
 from dltrain.costs import Cost
+from dltrain.execution import Session
+from dltrain.execution.checking import check_gradients
 from dltrain.layers import ActivationFunction, Initializer, Layer
 from dltrain.layers.initializers import generator_for
 from dltrain.metrics import Metric

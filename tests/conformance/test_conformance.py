@@ -11,13 +11,13 @@ from conformance.case import SIZES, Case
 from conformance.interpreter import evaluate
 
 from dltrain.autodiff import ops
-from dltrain.autodiff.checking import check_gradients
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import Graph, Op, Tensor
 from dltrain.autodiff.leaves import placeholder
-from dltrain.autodiff.session import Session
 from dltrain.autodiff.spec import Array
 from dltrain.errors import NotDifferentiableError
+from dltrain.execution.checking import check_gradients
+from dltrain.execution.session import Session
 
 CASES = [*elementwise_cases.CASES, *reduction_cases.CASES, *array_cases.CASES]
 WITHOUT_KERNEL = {"dltrain.autodiff.leaves.Placeholder", "dltrain.autodiff.variable.ReadVariable"}

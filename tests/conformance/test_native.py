@@ -7,8 +7,8 @@ import pytest
 from conformance.case import Case
 from conformance.test_conformance import all_cases, both_dtypes, built, with_gradients
 
-from dltrain.autodiff.compiler.native.library import find_compiler
-from dltrain.autodiff.session import Session
+from dltrain.backends.c.library import find_compiler
+from dltrain.execution.session import Session
 
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
 

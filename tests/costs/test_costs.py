@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dltrain.autodiff import Graph, Session, Tensor, Variable, constant, gradients, ops, placeholder
+from dltrain.autodiff import Graph, Tensor, Variable, constant, gradients, ops, placeholder
 from dltrain.autodiff.spec import Array
 from dltrain.costs import BinaryCrossEntropy, Cost, CrossEntropy, Huber, Mae, Mse
 from dltrain.errors import ConfigError
+from dltrain.execution import Session
 
 RNG = np.random.default_rng(2)
 

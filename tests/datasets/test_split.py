@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from dltrain.autodiff import Graph, Session
-from dltrain.autodiff.compiler.native.library import find_compiler
+from dltrain.autodiff import Graph
+from dltrain.backends.c.library import find_compiler
 from dltrain.datasets import Split
+from dltrain.execution import Session
 
 ROWS = np.array([4, 1, 3])
 

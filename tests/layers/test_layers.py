@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dltrain.autodiff import Graph, Session, Spec, name_scope, placeholder
+from dltrain.autodiff import Graph, Spec, name_scope, placeholder
 from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError, GraphError
+from dltrain.execution import Session
 from dltrain.layers import Activation, BatchNorm, Dense, Dropout, Flatten, Layer, LayerNorm, Reshape
 
 RNG = np.random.default_rng(5)

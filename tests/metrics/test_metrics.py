@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dltrain.autodiff import Graph, Session, Tensor, placeholder
+from dltrain.autodiff import Graph, Tensor, placeholder
 from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError
+from dltrain.execution import Session
 from dltrain.metrics import Accuracy, ConfusionMatrix, Mae, Metric, Mse, TopKAccuracy
 
 RNG = np.random.default_rng(4)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dltrain.autodiff import Graph, Session, Tensor, placeholder
+from dltrain.autodiff import Graph, Tensor, placeholder
 from dltrain.autodiff.spec import Array
+from dltrain.execution import Session
 from dltrain.layers import Forward
 from dltrain.models import Autoencoder, BuiltModel, Mlp, Model, Sequential, SoftmaxRegression
 

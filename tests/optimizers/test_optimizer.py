@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dltrain.autodiff import Graph, Session, Tensor, Variable, constant, ops
+from dltrain.autodiff import Graph, Tensor, Variable, constant, ops
 from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError, GraphError
+from dltrain.execution import Session
 from dltrain.optimizers import Adam, AdamW, Optimizer, Sgd
 
 

@@ -8,8 +8,9 @@ from math import cos, floor, pi
 import numpy as np
 import pytest
 
-from dltrain.autodiff import Graph, Session, placeholder
+from dltrain.autodiff import Graph, placeholder
 from dltrain.errors import ConfigError
+from dltrain.execution import Session
 from dltrain.optimizers import Constant, Cosine, Exponential, OneCycle, Schedule, Sgd, StepDecay
 
 RATE = 0.2

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dltrain.autodiff import Graph, Session, Variable, ops, placeholder
+from dltrain.autodiff import Graph, Variable, ops, placeholder
 from dltrain.autodiff.spec import Array
+from dltrain.execution import Session
 from dltrain.optimizers import Adadelta, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RmsProp, Sgd
 
 STEPS = 100

@@ -16,7 +16,7 @@ from reliability import faulty_fit
 from reliability.fork_server import ForkServer
 from run_helpers import busy_config, write_data
 
-from dltrain.training.checkpoints import CheckpointStore
+from dltrain.runs.checkpoints import CheckpointStore
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

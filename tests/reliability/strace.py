@@ -16,7 +16,7 @@ import pytest
 from reliability.faulty_fit import fit
 from reliability.fork_server import tell
 
-from dltrain.training.training_run import TrainingRun
+from dltrain.runs.training_run import TrainingRun
 
 # What changes files, and opens them; not every machine has all of these ("?").
 CALLS = (

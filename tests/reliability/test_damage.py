@@ -21,8 +21,8 @@ from run_helpers import CLASSES, Dltrain, autoencoder_config, dltrain_in, softma
 
 from dltrain.cli.main import main
 from dltrain.errors import RunError
-from dltrain.training.checkpoint_format import MANIFEST, STATE
-from dltrain.training.checkpoints import CheckpointStore
+from dltrain.runs.checkpoint_format import MANIFEST, STATE
+from dltrain.runs.checkpoints import CheckpointStore
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 STEP_10, STEP_20 = "run/checkpoints/step-00000010", "run/checkpoints/step-00000020"

@@ -9,13 +9,13 @@ import pytest
 from reliability.experiment import digest
 from run_helpers import autoencoder_config, busy_config, parsed, softmax_config, write_data
 
-from dltrain.autodiff.compiler.native.library import find_compiler
-from dltrain.autodiff.session import Kernels
+from dltrain.backends.c.library import find_compiler
 from dltrain.config import parse_document
 from dltrain.config.component import Component
+from dltrain.execution.session import Kernels
 from dltrain.optimizers import Optimizer
-from dltrain.training.run_directory import RunDirectory
-from dltrain.training.training_run import Prepared, TrainingRun, prepare
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.training_run import Prepared, TrainingRun, prepare
 
 STEPS = 6  # two epochs of 3, the last of which is on fewer examples
 TRAIN = {"epochs": 2, "batch_size": 16, "log_every": 1}

@@ -19,7 +19,7 @@ from reliability.experiment import SAVES, Experiment, left_behind
 from reliability.fork_server import ForkServer
 from reliability.strace import needs_strace
 
-from dltrain.training.checkpoints import CheckpointStore
+from dltrain.runs.checkpoints import CheckpointStore
 
 CODES = [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS]
 LAST_SAVE = len(SAVES)  # it is the best yet, and older ones are removed

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from run_helpers import busy_config, parsed, write_data
 
-from dltrain.autodiff import Graph, Session, Variable, ops, placeholder
-from dltrain.autodiff.compiler.native.library import find_compiler
-from dltrain.autodiff.session import Kernels
+from dltrain.autodiff import Graph, Variable, ops, placeholder
+from dltrain.backends.c.library import find_compiler
 from dltrain.config import parse_document
+from dltrain.execution import Session
+from dltrain.execution.session import Kernels
 from dltrain.optimizers import Adam
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.training_run import TrainingRun, prepare
 from dltrain.training.records import EpochDone
-from dltrain.training.run_directory import RunDirectory
-from dltrain.training.training_run import TrainingRun, prepare
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 MIB = 2**20

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from run_helpers import CLASSES, autoencoder_config, busy_config, parsed, softmax_config, write_data
 
-from dltrain.autodiff import Session
 from dltrain.datasets import epoch_order
 from dltrain.errors import ConfigError, DivergedError
+from dltrain.execution import Session
+from dltrain.runs.training_run import prepare
 from dltrain.training.evaluation import Evaluator
 from dltrain.training.records import CheckpointSaved, EpochDone, Finished, Record, Started, StepDone
+from dltrain.training.state import TrainingState
 from dltrain.training.trainer import Trainer
-from dltrain.training.training_run import prepare
-from dltrain.training.training_state import TrainingState
 
 Array = np.ndarray[Any, Any]
 

@@ -14,11 +14,11 @@ from run_helpers import autoencoder_config, busy_config, parsed, softmax_config,
 
 from dltrain.config import parse_document
 from dltrain.errors import DivergedError, RunError
-from dltrain.training.checkpoints import CheckpointStore
+from dltrain.runs.checkpoints import CheckpointStore
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.trained_run import parse_config, read_config
+from dltrain.runs.training_run import TrainingRun, prepare
 from dltrain.training.records import CheckpointSaved, Finished, Record, StepDone
-from dltrain.training.run_directory import RunDirectory
-from dltrain.training.trained_run import parse_config, read_config
-from dltrain.training.training_run import TrainingRun, prepare
 
 
 def train(text: str, folder: Path, stop_after: int | None = None) -> list[Record]:

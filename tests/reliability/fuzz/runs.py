@@ -13,11 +13,11 @@ from run_helpers import busy_config, parsed, write_data
 
 from dltrain.config import parse_document
 from dltrain.errors import DivergedError, DltrainError
-from dltrain.training.failures import load_failure
-from dltrain.training.run_directory import RunDirectory
-from dltrain.training.trained_run import load_trained
-from dltrain.training.training_run import Prepared, TrainingRun, prepare
-from dltrain.training.verification import Verification
+from dltrain.inspection.verification import Verification
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.failures import load_failure
+from dltrain.runs.trained_run import load_trained
+from dltrain.runs.training_run import Prepared, TrainingRun, prepare
 
 STEP = 10  # of 15, where the newest checkpoint is: an epoch's last, before its evaluation
 CHECKPOINT = f"checkpoints/step-{STEP:08d}"

@@ -18,7 +18,7 @@ from run_helpers import autoencoder_config, busy_config, softmax_config, write_d
 from dltrain import datasets
 from dltrain.config import apply_overrides, dump, load_document, parse, parse_document, to_yaml
 from dltrain.datasets import Idx, Npz
-from dltrain.training.input_files import read_inputs
+from dltrain.inspection.input_files import read_inputs
 from dltrain.training.run_config import RunConfig
 
 PICTURES = np.arange(96, dtype=np.uint8).reshape(6, 4, 4)

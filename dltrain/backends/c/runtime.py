@@ -1,0 +1,60 @@
+"""The threads that run native plans."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+from dltrain.backends.c.step import NativeStep, StepFields
+from dltrain.backends.calls import NodesCall
+from dltrain.backends.numpy.tiles import Call
+
+FOLDER = Path(__file__).parent
+
+
+def runtime_source() -> str:
+    """C with `use_threads`, `run` and `take_rows`."""
+    return "".join((FOLDER / name).read_text(encoding="ascii") for name in ("threads.c", "rows.c"))
+
+
+class Runner:
+    """The threads of this process.
+
+    Arguments:
+        library: of `runtime_source`.
+        threads: how many steps may use.
+    """
+
+    def __init__(self, library: ctypes.CDLL, threads: int) -> None:
+        library.use_threads(ctypes.c_int64(threads))
+        self._run = library.run
+        self._run.restype = ctypes.c_int64
+
+    def call(self, steps: Sequence[NativeStep]) -> Call:
+        """One call that runs all steps in order."""
+        fields = (StepFields * len(steps))(*(step.fields for step in steps))
+        run = partial(self._run, fields, ctypes.c_int64(len(steps)))
+
+        def checked_run() -> None:
+            if failed := run():
+                number, check = divmod(failed, 2**32)
+                steps[number].checks[check - 1].fail()
+
+        return checked_run
+
+    def joined(self, calls: Sequence[NodesCall]) -> list[NodesCall]:
+        """The same calls, native ones in a row joined into one."""
+        result: list[NodesCall] = []
+        for native, neighbours in groupby(calls, key=lambda call: call.step is not None):
+            listed = list(neighbours)
+            if not native:
+                result += listed
+                continue
+            nodes = tuple(node for call in listed for node in call.nodes)
+            writes = tuple(array for call in listed for array in call.writes)
+            steps = [call.step for call in listed if call.step is not None]
+            result.append(NodesCall(nodes, self.call(steps), nodes, writes))
+        return result

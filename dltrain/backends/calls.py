@@ -1,0 +1,29 @@
+"""NodesCall: a kernel call of a plan, whichever backend makes it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dltrain.autodiff.spec import Array
+from dltrain.backends.c.step import NativeStep
+from dltrain.backends.numpy.tiles import Call
+from dltrain.compiler.ir import Node
+
+
+class NodesCall(NamedTuple):
+    """A call of a kernel.
+
+    Attributes:
+        nodes: what it computes, or a tile of it.
+        group: the nodes that its step of the plan computes, by this call and others in a row.
+        writes: the arrays that it fills.
+        function: the name of the C function that it calls; empty for NumPy's kernels.
+        step: what it runs in C; None for NumPy's kernels.
+    """
+
+    nodes: tuple[Node, ...]
+    call: Call
+    group: tuple[Node, ...]
+    writes: tuple[Array, ...]
+    function: str = ""
+    step: NativeStep | None = None

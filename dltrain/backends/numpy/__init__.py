@@ -1,0 +1,1 @@
+"""NumPy kernels: a call a node, elementwise groups tile by tile."""

@@ -1,0 +1,37 @@
+"""From instructions to calls of NumPy's kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from dltrain.autodiff.ops.bases import Elementwise
+from dltrain.autodiff.spec import Array
+from dltrain.backends.calls import NodesCall
+from dltrain.backends.numpy.tiles import Scratch, group_calls, kernel_call
+from dltrain.compiler.instructions import Instruction
+from dltrain.compiler.ir import Node
+
+
+def numpy_calls(
+    listed: Sequence[Instruction], arrays: Mapping[Node, Array], scratch: Scratch
+) -> list[NodesCall]:
+    """The kernel calls of the instructions in order."""
+    calls: list[NodesCall] = []
+    for instruction in listed:
+        node = instruction.nodes[0]
+        if instruction.copy:
+            source, target = instruction.copy
+            calls.append(NodesCall((node,), partial(np.copyto, target, source), (node,), (target,)))
+        elif isinstance(node.op, Elementwise):
+            calls += (
+                NodesCall((part,), call, instruction.nodes, (out,))
+                for part, call, out in group_calls(instruction.nodes, arrays, scratch)
+            )
+        else:
+            inputs = [arrays[source] for source in node.inputs]
+            out = arrays[node]
+            calls.append(NodesCall((node,), kernel_call(node, inputs, out), (node,), (out,)))
+    return calls

@@ -1,0 +1,43 @@
+"""Pass: what only depends on constants and on sizes is computed once, now. Results are the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from dltrain.autodiff.leaves import Constant
+from dltrain.autodiff.ops.bases import View
+from dltrain.autodiff.ops.reduce import Size
+from dltrain.compiler.ir import Node, rebuild
+
+LARGEST = 65_536  # elements; a larger result is kept only if its inputs were as large
+
+
+def fold_constants(outputs: Sequence[Node]) -> list[Node]:
+    return rebuild(outputs, _folded)
+
+
+def _folded(node: Node) -> Node:
+    if node.is_leaf or not (isinstance(node.op, Size) or _is_foldable(node)):
+        return node
+    arrays = [
+        source.op.value
+        if isinstance(source.op, Constant)
+        else np.broadcast_to(np.zeros((), source.spec.dtype), source.spec.sizes)
+        for source in node.inputs
+    ]
+    out = np.empty(node.spec.sizes, node.spec.dtype)
+    with np.errstate(all="ignore"):
+        node.op.compute(*arrays, out=out)
+    return Node(Constant(out), (), node.spec, node.origin)
+
+
+def _is_foldable(node: Node) -> bool:
+    """Views cost nothing as they are, and broadcasting ones would grow."""
+    if not node.inputs or not all(isinstance(source.op, Constant) for source in node.inputs):
+        return False
+    size = prod(node.spec.sizes)
+    largest_input = max(prod(source.spec.sizes) for source in node.inputs)
+    return size <= (largest_input if isinstance(node.op, View) else max(largest_input, LARGEST))

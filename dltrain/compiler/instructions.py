@@ -1,0 +1,74 @@
+"""From steps with arrays to instructions: what is to be computed or copied, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from dltrain.autodiff.ops.bases import View
+from dltrain.autodiff.ops.slices import Pack
+from dltrain.autodiff.spec import Array
+from dltrain.compiler.commit import Update
+from dltrain.compiler.ir import Node
+from dltrain.compiler.schedule import Step
+from dltrain.compiler.storage import Storage
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """Nodes of a step to be computed; or, where `copy` is (source, target), a copy that belongs to one."""
+
+    nodes: Step
+    copy: tuple[Array, Array] | None = None
+
+
+def instructions(steps: Sequence[Step], arrays: Mapping[Node, Array]) -> list[Instruction]:
+    """What the steps come to; a result that is in place already needs nothing."""
+    result: list[Instruction] = []
+    for step in steps:
+        node = step[0]
+        if isinstance(node.op, Pack):
+            result += _pack_copies(node, arrays)
+        elif not isinstance(node.op, View):
+            result.append(Instruction(step))
+        elif not _is_view(node, arrays):
+            source = node.op.view(arrays[node.inputs[0]], node.spec.sizes)
+            if np.may_share_memory(source, arrays[node.inputs[0]]):
+                result.append(Instruction(step, (source, arrays[node])))
+            else:
+                result.append(Instruction(step))  # NumPy makes the copy each time
+    return result
+
+
+def commit_instructions(
+    updates: Sequence[Update], arrays: Mapping[Node, Array], storage: Storage
+) -> list[Instruction]:
+    """Copies of the new values into those variables that no group writes itself."""
+    return [
+        Instruction((value,), (arrays[value], storage.array(variable)))
+        for variable, value in updates
+        if not _is_same_memory(storage.array(variable), arrays[value])
+    ]
+
+
+def _pack_copies(node: Node, arrays: Mapping[Node, Array]) -> list[Instruction]:
+    copies: list[Instruction] = []
+    start = 0
+    for source in node.inputs:
+        size = prod(source.spec.sizes)
+        part = arrays[node][start : start + size].reshape(source.spec.sizes)
+        if not _is_same_memory(part, arrays[source]):
+            copies.append(Instruction((node,), (arrays[source], part)))
+        start += size
+    return copies
+
+
+def _is_view(node: Node, arrays: Mapping[Node, Array]) -> bool:
+    return arrays[node].size == 0 or np.may_share_memory(arrays[node], arrays[node.inputs[0]])
+
+
+def _is_same_memory(one: Array, other: Array) -> bool:
+    return (one.ctypes.data, one.shape, one.strides) == (other.ctypes.data, other.shape, other.strides)

@@ -1,0 +1,212 @@
+"""Pass: an array for every node, with memory shared by values that do not live at the same time.
+
+- A view uses the memory of what it views.
+- A result that is packed into a vector is computed right at its place in the vector, and the vector of
+  neighbouring variables is their own memory.
+- An elementwise result may take over the memory of an input that nobody reads later.
+- Other memory comes from blocks that are reused as soon as their value has been read for the last time.
+
+Results are the same bits.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
+
+from dltrain.autodiff.leaves import Constant, Placeholder
+from dltrain.autodiff.ops.bases import Elementwise, View
+from dltrain.autodiff.ops.slices import Pack
+from dltrain.autodiff.spec import Array, Spec
+from dltrain.autodiff.variable import ReadVariable, Variable
+from dltrain.compiler.commit import variables_of, viewed
+from dltrain.compiler.ir import Node, explained
+from dltrain.compiler.schedule import Step
+from dltrain.compiler.storage import Storage, aligned_empty
+from dltrain.errors import GraphError
+
+
+class Blocks:
+    """Memory that is handed out and given back; the smallest block that is large enough is reused."""
+
+    def __init__(self) -> None:
+        self._free: list[tuple[int, int]] = []  # (bytes, index), sorted
+        self._blocks: list[Array] = []
+
+    @property
+    def bytes(self) -> int:
+        return sum(block.nbytes for block in self._blocks)
+
+    def take(self, spec: Spec) -> tuple[Array, int]:
+        """An array of `spec`, and the index of its block."""
+        needed = prod(spec.sizes) * spec.dtype.itemsize
+        position = bisect_left(self._free, (needed, -1))
+        if position < len(self._free) and self._free[position][0] <= 4 * needed:
+            index = self._free.pop(position)[1]
+        else:
+            index = len(self._blocks)
+            self._blocks.append(aligned_empty(needed, np.dtype(np.uint8)))
+        return self._blocks[index][:needed].view(spec.dtype).reshape(spec.sizes), index
+
+    def give_back(self, index: int) -> None:
+        item = (self._blocks[index].nbytes, index)
+        self._free.insert(bisect_left(self._free, item), item)
+
+
+def allocate(
+    steps: Sequence[Step],
+    kept: Sequence[Node],
+    targets: Mapping[Node, Array],
+    storage: Storage,
+    *,
+    share: bool,
+) -> tuple[dict[Node, Array], int]:
+    """Arrays for all nodes but those that never leave their group.
+
+    Arguments:
+        kept: nodes that are read after the last step: fetches, guards and new values of variables.
+        targets: memory that some nodes must write, from `direct_targets`.
+        share: whether memory may be shared at all; without it each node has its own.
+
+    Returns:
+        the arrays, and the bytes allocated for results.
+    """
+    return _Allocation(steps, kept, targets, storage, share).run()
+
+
+class _Allocation:
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        kept: Sequence[Node],
+        targets: Mapping[Node, Array],
+        storage: Storage,
+        share: bool,
+    ) -> None:
+        self.steps, self.kept, self.targets, self.storage, self.share = steps, kept, targets, storage, share
+        self.blocks = Blocks()
+        self.arrays: dict[Node, Array] = {}
+        self.block_of: dict[Node, int] = {}
+        self.packed_into = self._find_packed() if share else {}
+        self.last_use = self._find_last_uses()
+
+    def run(self) -> tuple[dict[Node, Array], int]:
+        for number, step in enumerate(self.steps):
+            members = set(step)
+            for node in step:
+                for source in node.inputs:
+                    if source not in members and source not in self.arrays:
+                        self.arrays[source] = self._leaf(source)
+            for position, node in enumerate(step):
+                if node in self.last_use:
+                    self.arrays[node] = self._result(node, number, step, position)
+            if self.share:
+                self._release(number, step)
+        for node in self.kept:
+            if node not in self.arrays:
+                self.arrays[node] = self._leaf(node)
+        return self.arrays, self.blocks.bytes
+
+    def _leaf(self, node: Node) -> Array:
+        match node.op:
+            case Constant():
+                return node.op.value
+            case ReadVariable():
+                assert isinstance(node.origin, Variable)
+                return self.storage.array(node.origin)
+            case _:
+                assert isinstance(node.op, Placeholder)
+                return aligned_empty(prod(node.spec.sizes), node.spec.dtype).reshape(node.spec.sizes)
+
+    def _result(self, node: Node, number: int, step: Step, position: int) -> Array:
+        if node in self.targets:
+            return self.targets[node]
+        if isinstance(node.op, View):
+            try:
+                view = node.op.view(self.arrays[node.inputs[0]], node.spec.sizes)
+            except GraphError as error:
+                raise explained(error, node) from None
+            if view.size == 0 or np.may_share_memory(view, self.arrays[node.inputs[0]]):
+                return view
+        elif self.share and (variables := variables_of(node)):
+            joint = self.storage.joint(variables)
+            if joint is not None:
+                return joint
+        elif node in self.packed_into:
+            vector, start = self.packed_into[node]
+            if vector not in self.arrays:
+                self._take(vector)
+            return self.arrays[vector][start : start + prod(node.spec.sizes)].reshape(node.spec.sizes)
+        elif self.share and (heir_of := self._reusable_input(node, number, step, position)) is not None:
+            self.block_of[node] = self.block_of.pop(heir_of)
+            return self.arrays[heir_of]
+        if node not in self.arrays:
+            self._take(node)
+        return self.arrays[node]
+
+    def _take(self, node: Node) -> None:
+        self.arrays[node], self.block_of[node] = self.blocks.take(node.spec)
+
+    def _reusable_input(self, node: Node, number: int, step: Step, position: int) -> Node | None:
+        """An input of the group with the node's spec that is not read after this node, nor through a view."""
+        if not isinstance(node.op, Elementwise):
+            return None
+        still_read = {source for later in step[position + 1 :] for source in later.inputs}
+        still_read.update(
+            viewed(source) for member in step for source in member.inputs if isinstance(source.op, View)
+        )
+        if not node.op.in_place:
+            still_read.update(node.inputs)
+        for member in step[: position + 1]:
+            for source in member.inputs:
+                if (
+                    source in self.block_of
+                    and source not in step
+                    and source.spec == node.spec
+                    and self.last_use[source] == number
+                    and source not in still_read
+                ):
+                    return source
+        return None
+
+    def _release(self, number: int, step: Step) -> None:
+        for root in {self._root(source) for node in step for source in (*node.inputs, node)}:
+            if root in self.block_of and self.last_use[root] == number:
+                self.blocks.give_back(self.block_of.pop(root))
+
+    def _root(self, node: Node) -> Node:
+        """The node whose memory this one uses."""
+        root = viewed(node)
+        return self.packed_into[root][0] if root in self.packed_into else root
+
+    def _find_packed(self) -> dict[Node, tuple[Node, int]]:
+        """For results that are packed into one vector: the vector, and where in it they start."""
+        places: dict[Node, tuple[Node, int]] = {}
+        for step in self.steps:
+            vector = step[0]
+            if isinstance(vector.op, Pack):
+                start = 0
+                for source in vector.inputs:
+                    computed = not source.is_leaf and not isinstance(source.op, View | Pack)
+                    if computed and source not in places and source not in self.targets:
+                        places[source] = vector, start
+                    start += prod(source.spec.sizes)
+        return places
+
+    def _find_last_uses(self) -> dict[Node, int]:
+        """The last step that reads each node's memory; a node only read in its own group has none."""
+        last: dict[Node, int] = {}
+        for number, step in enumerate(self.steps):
+            members = set(step)
+            for node in step:
+                for source in node.inputs:
+                    if source not in members:
+                        last[source] = last[self._root(source)] = number
+        for node in self.kept:
+            last[node] = last[self._root(node)] = len(self.steps)
+        for node in self.targets:
+            last.setdefault(node, len(self.steps))
+        return last

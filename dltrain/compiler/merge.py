@@ -1,0 +1,25 @@
+"""Pass: equal ops on equal inputs become one node. Results are the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from dltrain.autodiff.leaves import Constant, Placeholder
+from dltrain.autodiff.variable import ReadVariable
+from dltrain.compiler.ir import Node, rebuild
+
+LARGEST_CONSTANT = 4096  # bytes; larger constants are not compared
+
+
+def merge(outputs: Sequence[Node]) -> list[Node]:
+    first: dict[Hashable, Node] = {}
+    return rebuild(outputs, lambda node: first.setdefault(_key(node), node))
+
+
+def _key(node: Node) -> Hashable:
+    """Equal for nodes that compute the same value."""
+    if isinstance(node.op, Constant) and node.op.value.nbytes <= LARGEST_CONSTANT:
+        return node.spec, node.op.value.tobytes()
+    if isinstance(node.op, Placeholder | ReadVariable | Constant):
+        return node.origin
+    return type(node.op), node.op, node.inputs, node.spec

@@ -1,0 +1,209 @@
+"""Session: the variables' values, and running the graph."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Literal
+
+from dltrain.autodiff.graph import Graph, Tensor, TensorLike, default_graph
+from dltrain.autodiff.leaves import as_array
+from dltrain.autodiff.spec import Array
+from dltrain.autodiff.variable import Variable
+from dltrain.backends.c.library import find_compiler
+from dltrain.backends.c.rows import TakeRows, native_take_rows
+from dltrain.compiler.storage import Storage
+from dltrain.errors import GraphError
+from dltrain.execution.compile import PASSES, Plan, compile_plan
+from dltrain.execution.function import Fetches, PlannedFunction
+
+Kernels = Literal["numpy", "native", "auto"]
+
+
+class Session:
+    """Holds the values of a graph's variables from run to run.
+
+    A variable gets its initial value when the session first needs it; there is nothing to initialise.
+
+    Arguments:
+        graph: default the default graph.
+        passes: the compiler's passes to use, default all.
+        kernels: "numpy", or "native" for C that is compiled on this machine, or "auto" for native kernels
+            where there is a C compiler. The results of the two differ by rounding.
+
+    Raises:
+        GraphError: an unknown pass; or native kernels without a C compiler.
+    """
+
+    def __init__(
+        self,
+        graph: Graph | None = None,
+        *,
+        passes: frozenset[str] = PASSES,
+        kernels: Kernels = "numpy",
+    ) -> None:
+        self.graph = graph or default_graph()
+        if unknown := passes - PASSES:
+            raise GraphError(f"unknown pass {min(unknown)!r}", fix=f"use some of {', '.join(sorted(PASSES))}")
+        self._passes = passes
+        self._c_compiler = None if kernels == "numpy" else find_compiler()
+        if kernels == "native" and self._c_compiler is None:
+            raise GraphError(
+                "there is no C compiler", why="native kernels need one", fix='use kernels="numpy"'
+            )
+        self._storage = Storage()
+        self._callables: dict[Any, PlannedFunction] = {}
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def kernels(self) -> Kernels:
+        """Which kernels the session uses: "native" or "numpy"."""
+        return "numpy" if self._c_compiler is None else "native"
+
+    @cached_property
+    def take_rows(self) -> TakeRows | None:
+        """What gathers examples that are stored as bytes, for `Split.gather`; None: NumPy does.
+
+        Raises:
+            GraphError: the C compiler refused.
+            StorageError: the cache of native kernels cannot be used.
+        """
+        return None if self._c_compiler is None else native_take_rows(self._c_compiler)
+
+    def run(self, fetches: Fetches, feed_dict: Mapping[Tensor, TensorLike] | None = None) -> Any:
+        """Compute the fetches, then commit the updates among them, all or none.
+
+        Arguments:
+            fetches: see `Fetches`.
+            feed_dict: values for placeholders (or for any tensor, in place of its own).
+
+        Returns:
+            the fetches' values in the same structure: arrays that belong to the caller, Python numbers for
+            tensors without dimensions, None for updates.
+
+        Raises:
+            GraphError: a feed does not fit, a placeholder is not fed, or a kernel refused its input.
+        """
+        feeds = dict(feed_dict or {})
+        key = (_structure(fetches), tuple(feeds))
+        if key not in self._callables:
+            self._callables[key] = self.make_callable(fetches, list(feeds))
+        return self._callables[key](*feeds.values())
+
+    def make_callable(
+        self, fetches: Fetches, inputs: Sequence[Tensor] = (), *, require_finite: Sequence[Tensor] = ()
+    ) -> PlannedFunction:
+        """The run as a plain function of the inputs' values; compiled once for each set of their sizes.
+
+        Arguments:
+            require_finite: tensors that must be finite, else nothing is committed and DivergedError raised.
+
+        Raises:
+            GraphError: a fetch or an input is not of this session's graph.
+        """
+        return PlannedFunction(self.graph, self._compile, fetches, inputs, require_finite)
+
+    def value(self, variable: Variable) -> Array:
+        """A copy of the variable's value."""
+        self._prepare([variable])
+        return self._storage.array(variable).copy()
+
+    def assign(self, variable: Variable, value: TensorLike) -> None:
+        """Give the variable a value.
+
+        Raises:
+            GraphError: the value's shape or dtype is not the variable's.
+        """
+        self._prepare([variable])
+        array = as_array(value, variable.dtype)
+        if array.shape != variable.shape:
+            raise GraphError(
+                f"variable {variable.name!r} is {variable.spec}, the value's shape {array.shape}"
+            )
+        self._storage.array(variable)[...] = array
+
+    def state(self) -> dict[str, Array]:
+        """Copies of the values of all variables of the graph, by name."""
+        return {variable.name: self.value(variable) for variable in self.graph.variables}
+
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        """Give all variables of the graph the values of a `state()`, all or none.
+
+        Raises:
+            GraphError: a variable is missing, unknown, or of another shape or dtype.
+        """
+        variables = {variable.name: variable for variable in self.graph.variables}
+        if missing := variables.keys() - state.keys():
+            raise GraphError(f"no value for variable {min(missing)!r}", why=f"{len(missing)} are missing")
+        if unknown := state.keys() - variables.keys():
+            raise GraphError(
+                f"no variable is called {min(unknown)!r}", why=f"{len(unknown)} values are left over"
+            )
+        for name, variable in variables.items():
+            array = state[name]
+            if (array.shape, array.dtype) != (variable.shape, variable.dtype):
+                raise GraphError(
+                    f"variable {name!r} is {variable.spec} but its value {array.dtype}{list(array.shape)}"
+                )
+        self._allocate()
+        for name, variable in variables.items():
+            self._storage.array(variable)[...] = state[name]
+
+    def _compile(self, function: PlannedFunction, sizes: Mapping[str, int]) -> Plan:
+        self._prepare(self.graph.variables)
+        with _collector_paused():
+            return compile_plan(
+                function.tensors,
+                function.updates,
+                function.inputs,
+                function.guards,
+                sizes,
+                self._storage,
+                self._passes,
+                self._c_compiler,
+            )
+
+    def _allocate(self) -> list[Variable]:
+        """Memory for variables that have none yet; returns those."""
+        new = [variable for variable in self.graph.variables if variable not in self._storage]
+        self._storage.allocate(new)
+        return new
+
+    def _prepare(self, variables: Sequence[Variable]) -> None:
+        """Memory and initial values for all variables of the graph, if one of `variables` has none."""
+        if all(variable in self._storage for variable in variables):
+            return
+        for variable in self._allocate():
+            initial = variable.initial
+            value = self.run(initial) if isinstance(initial, Tensor) else initial
+            self._storage.array(variable)[...] = value
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without the garbage collector, which would go through all nodes again and again, half of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _structure(fetches: Fetches) -> Any:
+    """The fetches as something that can be a dictionary's key."""
+    match fetches:
+        case list() | tuple():
+            return type(fetches), tuple(_structure(fetch) for fetch in fetches)
+        case dict():
+            return dict, tuple((key, _structure(fetch)) for key, fetch in fetches.items())
+        case _:
+            return fetches

@@ -1,0 +1,212 @@
+"""What the calls of a plan compute, how long each takes, and what they reach together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from math import prod
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+
+from dltrain.autodiff.ops.matmul import Matmul
+from dltrain.autodiff.spec import Array
+from dltrain.backends.calls import NodesCall
+from dltrain.compiler.ir import Node
+from dltrain.execution import Session
+from dltrain.execution.compile import Plan
+from dltrain.runs.training_run import Prepared
+from dltrain.training.evaluation import BatchFunction
+
+Phase = Literal["training", "evaluation"]
+
+MOST_SECONDS = 0.5  # of measuring
+FEWEST_REPETITIONS = 5
+
+
+@dataclass(frozen=True)
+class Line:
+    """Calls in a row that compute one group, and the least time they took.
+
+    Attributes:
+        phase: "compute", or "commit" for what writes variables after the guard.
+        kernel: the name of a C function; "NumPy", or "BLAS" where NumPy multiplies matrices.
+        calls: more than one where the group is computed in tiles, an op and a tile a call.
+        ops: labels of the nodes' ops in order.
+        scope: what the names of all nodes begin with; empty if they share nothing.
+        shape: of the largest node.
+        written: bytes of the arrays that the calls fill.
+        operations: floating-point operations of the matrix products among the nodes.
+        seconds: of all calls.
+    """
+
+    phase: str
+    kernel: str
+    calls: int
+    ops: tuple[str, ...]
+    scope: str
+    shape: tuple[int, ...]
+    written: int
+    operations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """A plan, measured on a batch of the data set.
+
+    Attributes:
+        kernels: "native" or "numpy".
+        parameters: how many trainable numbers the model has.
+        variables, inputs, buffers, scratch: bytes of all variables, and of the plan's memory.
+        gather: seconds to gather the batch.
+        run: seconds of a whole run of the plan, which holds those of all lines.
+        source: the generated C; empty if there is none.
+    """
+
+    phase: Phase
+    batch: int
+    kernels: str
+    lines: tuple[Line, ...]
+    parameters: int
+    variables: int
+    inputs: int
+    buffers: int
+    scratch: int
+    gather: float
+    run: float
+    source: str
+
+    @property
+    def in_calls(self) -> float:
+        """Seconds of all calls."""
+        return sum(line.seconds for line in self.lines)
+
+    @property
+    def operations(self) -> int:
+        """Floating-point operations of all matrix products."""
+        return sum(line.operations for line in self.lines)
+
+    @property
+    def in_products(self) -> float:
+        """Seconds of all matrix products."""
+        return sum(line.seconds for line in self.lines if line.operations)
+
+
+def report_plan(prepared: Prepared, session: Session, phase: Phase) -> PlanReport:
+    """Compiles, fills, runs and times the plan of a training step, or of evaluating a batch.
+
+    Every repetition starts from the same variables and the same batch; the times are the least of them. The
+    session's variables are afterwards as they were.
+
+    Raises:
+        DivergedError: the loss of the batch is not finite.
+    """
+    config, network, splits = prepared.config.train, prepared.network, prepared.data.splits
+    evaluation, training = network.evaluation, prepared.training
+    if phase == "training":
+        split, size = splits["train"], config.batch_size
+        function = BatchFunction(session, network, training.fetches, loss=training.minimized)
+    else:
+        split, size = splits.get("validation", splits["train"]), config.evaluation_batch_size
+        fetches = {name: evaluation.figures[name] for name in evaluation.scalars}
+        function = BatchFunction(session, network, fetches, loss=evaluation.loss)
+    index = np.arange(min(size, len(split)))
+    values = session.state()
+    function(split, index)  # whatever is wrong is told by this
+    plan = function.bound(len(index)).plan
+    seconds, run = _least_times(plan, restore=lambda: session.load_state(values))
+    return PlanReport(
+        phase=phase,
+        batch=len(index),
+        kernels=session.kernels,
+        lines=tuple(_lines(plan, seconds)),
+        parameters=network.parameters,
+        variables=sum(value.nbytes for value in values.values()),
+        inputs=sum(array.nbytes for array in plan.inputs),
+        buffers=plan.buffers,
+        scratch=plan.scratch,
+        gather=min(_seconds(lambda: function.gather(split, index)) for _ in range(FEWEST_REPETITIONS)),
+        run=run,
+        source=plan.source,
+    )
+
+
+def product_operations(nodes: Sequence[Node]) -> int:
+    """Floating-point operations of the matrix products among the nodes: 2 n k m for [n, k] times [k, m]."""
+    operations = 0
+    for node in nodes:
+        if isinstance(node.op, Matmul):
+            inner = node.inputs[0].spec.sizes[-2 if node.op.transpose_a else -1]
+            operations += 2 * inner * prod(node.spec.sizes)
+    return operations
+
+
+def _least_times(plan: Plan, restore: Callable[[], None]) -> tuple[list[float], float]:
+    """The seconds of each call, and of a whole run."""
+    calls = [call.call for call in (*plan.compute, *plan.commit)]
+    least = [float("inf")] * len(calls)
+    run = float("inf")
+    end = perf_counter() + MOST_SECONDS
+    repetition = 0
+    while repetition < FEWEST_REPETITIONS or perf_counter() < end:
+        repetition += 1
+        restore()
+        run = min(run, _seconds(plan.run))
+        restore()
+        with np.errstate(all="ignore"):  # as in `Plan.run`
+            for number, call in enumerate(calls):
+                least[number] = min(least[number], _seconds(call))
+    restore()
+    return least, run
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = perf_counter()
+    call()
+    return perf_counter() - start
+
+
+def _lines(plan: Plan, seconds: Sequence[float]) -> Iterator[Line]:
+    times = iter(seconds)
+    for phase, all_calls in (("compute", plan.compute), ("commit", plan.commit)):
+        for group, found in groupby(all_calls, key=lambda call: call.group):
+            calls = list(found)
+            yield Line(
+                phase=phase,
+                kernel=_kernel(calls[0]),
+                calls=len(calls),
+                ops=tuple(node.op.label for node in group),
+                scope=_common_scope(group),
+                shape=max((node.spec.sizes for node in group), key=prod),
+                written=_distinct_bytes(array for call in calls for array in call.writes),
+                operations=product_operations(group),
+                seconds=sum(islice(times, len(calls))),
+            )
+
+
+def _kernel(call: NodesCall) -> str:
+    if call.function:
+        return call.function
+    return "BLAS" if isinstance(call.nodes[0].op, Matmul) else "NumPy"
+
+
+def _common_scope(nodes: Sequence[Node]) -> str:
+    scopes = [node.origin.name.split("/")[:-1] for node in nodes]
+    shared = []
+    for parts in zip(*scopes, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return "/".join(shared)
+
+
+def _distinct_bytes(arrays: Iterable[Array]) -> int:
+    """Bytes of the arrays, those at one address once: tiles write the same scratch again and again."""
+    bytes_at: dict[int, int] = {}
+    for array in arrays:
+        address = array.ctypes.data
+        bytes_at[address] = max(bytes_at.get(address, 0), array.nbytes)
+    return sum(bytes_at.values())

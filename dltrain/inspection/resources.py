@@ -1,0 +1,194 @@
+"""What a run takes: memory, floating-point operations, disk; told before it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib import import_module
+from math import prod
+
+import numpy as np
+
+from dltrain.backends.c.library import find_compiler
+from dltrain.datasets import Data
+from dltrain.execution import Session
+from dltrain.inspection.plan import product_operations
+from dltrain.inspection.process_memory import peak_bytes, resident_bytes
+from dltrain.runs.checkpoint_format import array_parts
+from dltrain.runs.training_run import Prepared, assemble
+from dltrain.training.evaluation import BatchFunction
+from dltrain.training.run_config import RunConfig
+
+SAVED_COPIES = 3  # of all variables, when a checkpoint is saved: a snapshot, the file read back, its arrays
+LOADED_COPIES = 2  # when the best one is loaded: the file, its arrays
+ORDER_BYTES = 8  # an example in the order of an epoch; as many again while it is made
+
+
+@dataclass(frozen=True)
+class PlanCost:
+    """The plan for batches of one size of a split.
+
+    Attributes:
+        batches: how many of them the split has.
+        bytes: of inputs, buffers and scratch, and of a batch as it is stored.
+        operations: floating-point operations of the matrix products, a batch.
+    """
+
+    batch: int
+    batches: int
+    bytes: int
+    operations: int
+
+
+@dataclass(frozen=True)
+class PeakMemory:
+    """The predicted peak of the memory of `fit`, in bytes, and what it consists of.
+
+    Attributes:
+        program: Python, the libraries and, where NumPy multiplies matrices, BLAS' work space: measured after
+            the imports that `fit` makes and after a matrix product.
+        graph: by how much building the graph and compiling its plans make the process grow beside what is
+            counted below: initial values and constants for the most part; measured.
+        data: of the data set as it is stored; where it is mapped from a file, all of it.
+        variables: their values.
+        plans: of training and validation.
+        moment: what comes on top for a moment: copies of all variables while a checkpoint is saved, or the
+            order of an epoch while it is made.
+        loading: the peak while the data set is loaded; measured.
+        testing: the peak in the end, when the best checkpoint has been loaded and is evaluated on the test
+            split, while the plans of training are gone.
+
+    Not counted: the C compiler, which is another process; pictures for TensorBoard; what resuming reads.
+    """
+
+    program: int
+    graph: int
+    data: int
+    variables: int
+    plans: int
+    moment: int
+    loading: int
+    testing: int
+
+    @property
+    def training(self) -> int:
+        """The peak while it trains."""
+        return self.program + self.graph + self.data + self.variables + self.plans + self.moment
+
+    @property
+    def total(self) -> int:
+        return max(self.loading, self.training, self.testing)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What training takes.
+
+    Attributes:
+        variables: bytes of the model's parameters, averages of its layers, and the optimizer's slots.
+        data: bytes of the data set as it is stored.
+        plans: of each split, for full batches and for a smaller last one.
+        checkpoint: bytes of the file with a checkpoint's arrays.
+        peak: None where the system does not tell a process' memory.
+    """
+
+    variables: int
+    data: int
+    plans: dict[str, tuple[PlanCost, ...]]
+    checkpoint: int
+    peak: PeakMemory | None
+
+    def operations(self, split: str) -> int:
+        """Floating-point operations of the matrix products, to go over the split once; 0 if it is absent."""
+        return sum(plan.batches * plan.operations for plan in self.plans.get(split, ()))
+
+    def plan_bytes(self, *splits: str) -> int:
+        return sum(plan.bytes for split in splits for plan in self.plans.get(split, ()))
+
+
+def measure_resources(config: RunConfig) -> tuple[Prepared, Resources]:
+    """Loads the data set, builds the graph and compiles its plans, but runs none of them; see `PeakMemory`.
+
+    Raises ConfigError, GraphError, DataError as `prepare`.
+    """
+    _do_what_every_fit_does()
+    program = resident_bytes()
+    data = config.dataset.load()
+    loaded, loading = resident_bytes(), peak_bytes()
+    prepared = assemble(config, data)
+    session = Session(prepared.network.graph, kernels="auto")
+    plans = {split: _plans(prepared, session, split) for split in data.splits}
+    compiled = resident_bytes()
+    state = session.state()
+    resources = Resources(
+        variables=sum(value.nbytes for value in state.values()),
+        data=_stored_bytes(data),
+        plans=plans,
+        checkpoint=sum(len(part) for part in array_parts(state)),
+        peak=None,
+    )
+    if program is None or loaded is None or loading is None or compiled is None:
+        return prepared, resources
+    graph = max(0, compiled - loaded - resources.variables)
+    peak = _peak(config, len(data.splits["train"]), resources, program, graph, loading)
+    return prepared, replace(resources, peak=peak)
+
+
+def _peak(
+    config: RunConfig, examples: int, resources: Resources, program: int, graph: int, loading: int
+) -> PeakMemory:
+    variables = resources.variables
+    order = ORDER_BYTES * examples
+    within_epoch = "step" in config.train.checkpoint_every  # a checkpoint is saved while there is an order
+    testing = program + graph + resources.data + variables + resources.plan_bytes("test")
+    return PeakMemory(
+        program=program,
+        graph=graph,
+        data=resources.data,
+        variables=variables,
+        plans=resources.plan_bytes("train", "validation"),
+        moment=max(SAVED_COPIES * variables + within_epoch * order, 2 * order),
+        loading=loading,
+        testing=testing + LOADED_COPIES * variables,
+    )
+
+
+def _do_what_every_fit_does() -> None:
+    """Imports, and BLAS' work space if it is used: what every run has, and has once only."""
+    for name in (
+        "numpy.random",
+        "safetensors.numpy",
+        "tensorboardX.proto.event_pb2",
+        "tensorboardX.record_writer",
+    ):
+        import_module(name)
+    if find_compiler() is None:
+        matrix = np.ones((512, 512), np.float32)
+        _ = matrix @ matrix
+
+
+def _plans(prepared: Prepared, session: Session, split: str) -> tuple[PlanCost, ...]:
+    """The plans of training on a split, or of evaluating it."""
+    config, network = prepared.config.train, prepared.network
+    inputs = prepared.data.splits[split].stored[0]
+    if split == "train":
+        size, training = config.batch_size, prepared.training
+        function = BatchFunction(session, network, training.fetches, loss=training.minimized)
+    else:
+        size, evaluation = config.evaluation_batch_size, network.evaluation
+        function = BatchFunction(session, network, evaluation.figures, loss=evaluation.loss)
+    batches, last = divmod(len(prepared.data.splits[split]), size)
+    costs = []
+    for batch, count in ((size, batches), (last, 1)):
+        if batch and count:
+            plan = function.bound(batch).plan
+            nodes = dict.fromkeys(node for call in (*plan.compute, *plan.commit) for node in call.nodes)
+            fed = sum(array.nbytes for array in plan.inputs)
+            stored = batch * prod(inputs.shape[1:]) * inputs.itemsize
+            costs.append(PlanCost(batch, count, plan.bytes + fed + stored, product_operations(list(nodes))))
+    return tuple(costs)
+
+
+def _stored_bytes(data: Data) -> int:
+    """Bytes of the splits' arrays; those they share count once."""
+    arrays = {id(array): array for split in data.splits.values() for array in split.stored}
+    return sum(array.nbytes for array in arrays.values())

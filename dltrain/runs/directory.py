@@ -1,0 +1,270 @@
+"""The directory of one run: how it is named, found, locked, and what `run.json` tells about it.
+
+runs/mlp-20261123-141502-k3f9/
+  config.yaml          resolved: `dltrain fit` accepts it and repeats the run
+  config.source.yaml   as the user wrote it
+  run.json             status, command, overrides, seed, versions, BLAS, threads, kernels, times, exit code
+  metrics.jsonl, metrics.csv, summary.json, tensorboard/, checkpoints/
+  failure/             variables and batch of a step whose loss was not finite
+  lock                 held by the process that trains
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from dltrain.errors import DltrainError, RunError
+from dltrain.files.atomic import (
+    read_plain_file,
+    remove_temporary,
+    storage_errors,
+    write_atomically,
+)
+from dltrain.runs.lock import RunLock
+from dltrain.runs.names import find_run, new_run_folder
+
+Status = Literal["running", "completed", "stopped", "failed", "diverged"]
+
+_LARGEST_RECORD = 2 * 2**20  # bytes; as many as some thousand resumptions take
+
+
+class RunDirectory:
+    """The directory of a run; made by `create` (for a new run) or `open` (for one that is there).
+
+    To write into it, hold its lock: `create` takes it, after `open` call `lock`. As a context manager, it
+    releases the lock at the end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: RunLock | None = None
+        self._id: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.absolute().name
+
+    @property
+    def id(self) -> str:
+        """What tells this run from others, also where it was moved or copied to; in `run.json`."""
+        if self._id is None:
+            identity = self.record().get("id")
+            if not isinstance(identity, str):
+                raise self._damaged_record("it holds no id")
+            self._id = identity
+        return self._id
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def source_config(self) -> Path:
+        return self.path / "config.source.yaml"
+
+    @property
+    def record_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def failure(self) -> Path:
+        return self.path / "failure"
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | None = None,
+        *,
+        runs: Path = Path("runs"),
+        name: str = "mlp",
+        now: datetime | None = None,
+    ) -> Self:
+        """Makes the directory of a new run and locks it.
+
+        Arguments:
+            path: exactly this directory, which must be empty or not exist; None for a new name below `runs`.
+            name: first part of the new name; followed by date, time and four random letters.
+            now: the time in that name; the local time if None.
+
+        Raises RunError if `path` is in use, UsageError for a bad `name`, StorageError.
+        """
+        if path is None:
+            path = new_run_folder(runs, name, now or datetime.now())
+        with storage_errors(path, "cannot create run directory"):
+            if path.exists() and not path.is_dir():
+                raise RunError("not a directory", where=str(path), fix="give another --run-dir")
+            path.mkdir(parents=True, exist_ok=True)
+        run = cls(path)
+        run._check_empty()
+        run.lock()
+        try:
+            run._check_empty()  # another process may have been faster, and even be done
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def open(cls, reference: str, runs: Path = Path("runs")) -> Self:
+        """Finds the run that `reference` means.
+
+        Arguments:
+            reference: its path, a unique prefix of its name below `runs`, or `latest`.
+
+        Raises RunError when there is none, or more than one.
+        """
+        return cls(find_run(reference, runs, started=_started))
+
+    def lock(self) -> None:
+        """Makes this process the one writer. Raises RunError when another one is."""
+        self._lock = RunLock(self.path / "lock")
+
+    def close(self) -> None:
+        """Releases the lock, if it is held."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def begin(
+        self,
+        *,
+        config: str,
+        source_config: bytes,
+        command: Sequence[str],
+        overrides: Sequence[str],
+        seed: int,
+        train: Mapping[str, Any],
+        environment: Mapping[str, Any],
+    ) -> None:
+        """Writes both configs, `run.json` with status `running`, and makes the folder for checkpoints.
+
+        Arguments:
+            config: the resolved config, as YAML; `source_config`: the file that the user wrote.
+            command: the command line, a word an item; `overrides`: its `key=value` items.
+            train: of the config, what may change when the run is resumed.
+            environment: see `describe_environment`.
+        """
+        self._id = secrets.token_hex(8)
+        with storage_errors(self.checkpoints, "cannot create"):
+            self.checkpoints.mkdir()
+        write_atomically(self.config, config.encode())
+        write_atomically(self.source_config, source_config)
+        self._write_record(
+            {
+                "format": 1,
+                "id": self._id,
+                "status": "running",
+                "command": list(command),
+                "overrides": list(overrides),
+                "seed": seed,
+                "train": dict(train),
+                **environment,
+                "started": _now(),
+                "ended": None,
+                "exit_code": None,
+                "resumed": [],
+            }
+        )
+
+    def resume(
+        self,
+        *,
+        step: int,
+        train: Mapping[str, Any],
+        command: Sequence[str],
+        environment: Mapping[str, Any],
+    ) -> None:
+        """Notes in `run.json` that training goes on after `step`, and that the run is running again.
+
+        What a killed process left under a temporary name is removed.
+        """
+        with storage_errors(self.path, "cannot tidy up"):
+            remove_temporary(self.path)
+        record = self.record()
+        again = {"at": _now(), "step": step, "command": list(command), "train": dict(train), **environment}
+        resumed = [*record.get("resumed", []), again]
+        self._write_record(
+            record | {"status": "running", "ended": None, "exit_code": None, "resumed": resumed}
+        )
+
+    def finish(self, status: Status, exit_code: int) -> None:
+        """Notes in `run.json` how the run ended, and when."""
+        self._write_record(self.record() | {"status": status, "ended": _now(), "exit_code": exit_code})
+
+    def record(self) -> dict[str, Any]:
+        """The content of `run.json`. Raises RunError when it is missing or damaged."""
+        with storage_errors(self.record_file, "cannot read"):
+            try:
+                record = json.loads(read_plain_file(self.record_file, at_most=_LARGEST_RECORD))
+            except FileNotFoundError as error:
+                raise RunError(
+                    "not a run directory",
+                    where=str(self.path),
+                    why="it holds no run.json",
+                    fix="give the directory of one run",
+                ) from error
+            except (ValueError, RecursionError) as error:
+                raise self._damaged_record(str(error)) from error
+        if not (
+            isinstance(record, dict)
+            and isinstance(resumed := record.get("resumed"), list)
+            and all(isinstance(again, dict) for again in resumed)
+        ):
+            raise self._damaged_record("it is no record of a run")
+        return record
+
+    def _damaged_record(self, why: str) -> RunError:
+        fix = "put the original file back, or start a new run"
+        return RunError("damaged file", where=str(self.record_file), why=why, fix=fix)
+
+    def _write_record(self, record: Mapping[str, Any]) -> None:
+        write_atomically(self.record_file, json.dumps(record, indent=1, allow_nan=False).encode() + b"\n")
+
+    def _check_empty(self) -> None:
+        with storage_errors(self.path, "cannot read"):
+            empty = set(os.listdir(self.path)) <= {"lock"}
+        if not empty:
+            raise RunError(
+                "run directory is not empty",
+                where=str(self.path),
+                fix="give another --run-dir or remove it; to continue the run in it, use --resume",
+            )
+
+
+def _started(run: Path) -> str:
+    """When the run began, as text that sorts; a run whose record is damaged counts as the oldest."""
+    try:
+        return str(RunDirectory(run).record().get("started", ""))
+    except DltrainError:
+        return ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")

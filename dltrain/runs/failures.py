@@ -1,0 +1,116 @@
+"""A step, or a batch of an evaluation, whose loss is not finite: saved in the run's `failure/`, and repeated.
+
+The folder is a checkpoint that holds the values of the variables before the step and, under names that begin
+with `batch:`, of the placeholders.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dltrain.autodiff import Tensor
+from dltrain.autodiff.spec import Array
+from dltrain.errors import ConfigError, DivergedError, GraphError, RunError
+from dltrain.execution import Session
+from dltrain.execution.function import Fetches
+from dltrain.execution.session import Kernels
+from dltrain.files.atomic import storage_errors, sync_folder, temporary_name
+from dltrain.runs.checkpoint_format import damaged
+from dltrain.runs.checkpoints import read_checkpoint, write_checkpoint
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.saved_state import DescribedFailure, SavedState
+from dltrain.training.divergence import NonFiniteLoss, Traced, explained, trace
+from dltrain.training.network import build_network
+from dltrain.training.run_config import RunConfig
+
+_BATCH = "batch:"
+
+
+def save_failure(path: Path, error: NonFiniteLoss, variables: Mapping[str, Array], state: SavedState) -> None:
+    """Makes the folder `path`, in place of an earlier failure; it is whole or absent. Raises StorageError."""
+    arrays = {**variables, **{_BATCH + name: array for name, array in error.feeds.items()}}
+    failed = state.model_copy(update={"failure": DescribedFailure(loss=error.loss, why=error.why)})
+    step, epoch = state.counters["step"], state.counters["epoch"]
+    temporary, earlier = temporary_name(path), temporary_name(path)
+    with storage_errors(path, "cannot save the step that failed"):
+        try:
+            write_checkpoint(temporary, step, epoch, arrays, failed.model_dump())
+            if path.exists():
+                os.rename(path, earlier)
+            os.rename(temporary, path)
+            sync_folder(path.parent)
+        finally:
+            for rest in (temporary, earlier):
+                shutil.rmtree(rest, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What failed, ready to be repeated.
+
+    Attributes:
+        step: how many steps were made before.
+        loss: what was not finite.
+        feeds: the batch.
+        why: what the error said.
+    """
+
+    step: int
+    session: Session
+    fetches: Fetches
+    loss: Tensor
+    feeds: dict[Tensor, Array]
+    why: str
+
+    def trace(self) -> list[Traced]:
+        """All that the loss is computed from, op by op."""
+        return trace(self.session, self.loss, self.feeds)
+
+    def again(self) -> NonFiniteLoss | None:
+        """The error that the step raises now; None if its loss is finite."""
+        function = self.session.make_callable(self.fetches, list(self.feeds), require_finite=[self.loss])
+        try:
+            function(*self.feeds.values())
+        except DivergedError as error:
+            return explained(error, self.session, self.loss, self.feeds)
+        return None
+
+
+def load_failure(directory: RunDirectory, config: RunConfig, kernels: Kernels = "auto") -> Failure:
+    """What failed in the run; its data set is not needed.
+
+    Raises RunError when nothing did, or its files are damaged or don't fit the run's config.
+    """
+    path = directory.failure
+    if not path.is_dir():
+        fix = "only a run whose loss is not finite leaves one"
+        raise RunError("run has no step that failed", where=str(directory.path), fix=fix)
+    checkpoint = read_checkpoint(path)
+    saved = SavedState.of(checkpoint, directory.id)
+    saved.check_same_config(config, directory)
+    if saved.failure is None:
+        raise damaged(path, "it does not tell what failed")
+    try:
+        network = build_network(config, tuple(saved.data.input_shape), saved.data.classes)
+        training = network.add_training(config.total_steps(saved.data.examples.get("train", 1)))
+        session = Session(network.graph, kernels=kernels)
+        network.load(session, checkpoint.arrays)
+    except (ConfigError, GraphError, RunError) as error:
+        raise damaged(path, str(error)) from error
+    feeds = {}
+    for tensor in network.fed:
+        array = checkpoint.arrays.get(_BATCH + tensor.name)
+        if array is None or array.dtype != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
+            raise damaged(path, f"it holds no batch for {tensor.name}")
+        feeds[tensor] = array
+    evaluation = network.evaluation
+    figures = {name: evaluation.figures[name] for name in evaluation.scalars}
+    fetches = {training.minimized.name: training.fetches, evaluation.loss.name: figures}
+    if saved.failure.loss not in fetches:
+        raise damaged(path, f"{saved.failure.loss!r} is no loss of the run")
+    loss = network.graph[saved.failure.loss]
+    return Failure(checkpoint.step, session, fetches[loss.name], loss, feeds, saved.failure.why)

@@ -1,0 +1,94 @@
+"""Names of run directories: making new ones, and finding the run that a user means."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+
+from dltrain.errors import RunError, UsageError
+from dltrain.files.atomic import storage_errors, sync_folder
+
+SUFFIX_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def new_run_folder(runs: Path, name: str, now: datetime) -> Path:
+    """Makes a directory with a new name below `runs`; at any moment, only one process can make it."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise UsageError(
+            "bad name for a run",
+            where=repr(name),
+            fix="use 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first",
+        )
+    with storage_errors(runs, "cannot create run directory"):
+        runs.mkdir(parents=True, exist_ok=True)
+        while True:
+            suffix = "".join(secrets.choice(SUFFIX_LETTERS) for _ in range(4))
+            path = runs / f"{name}-{now:%Y%m%d-%H%M%S}-{suffix}"
+            try:
+                path.mkdir()
+            except FileExistsError:
+                continue
+            sync_folder(runs)
+            return path
+
+
+def find_run(reference: str, runs: Path, started: Callable[[Path], str]) -> Path:
+    """The directory of the run that `reference` means.
+
+    That is a path, a unique prefix of a name below `runs`, or `latest`.
+
+    Arguments:
+        started: when a run began, as text that sorts.
+
+    Raises RunError when there is none, or more than one.
+    """
+    known = _runs_below(runs)
+    if reference == "latest":
+        if not known:
+            raise RunError("no run yet", where=str(runs), fix="train one: dltrain fit CONFIG")
+        return max(known, key=started)
+    path = Path(reference)
+    if reference and _is_run(path):
+        return path
+    names = [run.name for run in known]
+    matches = [name for name in names if name.startswith(reference)] if reference else []
+    if reference in matches:
+        matches = [reference]
+    if len(matches) == 1:
+        return runs / matches[0]
+    if matches:
+        raise RunError(
+            f"more than one run starts with {reference!r}",
+            where=str(runs),
+            why=_listed(matches),
+            fix="type more of the name",
+        )
+    if reference and os.path.isdir(path):
+        fix = "give the directory of one run"
+        raise RunError("not a run directory", where=str(path), why="it holds no run.json", fix=fix)
+    near = get_close_matches(reference, names, n=3, cutoff=0.5)
+    raise RunError(
+        f"no run named {reference!r}",
+        where=str(runs),
+        why="" if names else "there are no runs",
+        fix=f"did you mean {_listed(near)}?" if near else "give a path, a prefix of a run's name, or latest",
+    )
+
+
+def _is_run(path: Path) -> bool:
+    return os.path.isfile(path / "run.json")  # False, where Path.is_file raises, if it may not be looked at
+
+
+def _runs_below(runs: Path) -> list[Path]:
+    with storage_errors(runs, "cannot read"):
+        return sorted(path for path in runs.iterdir() if _is_run(path)) if runs.is_dir() else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown

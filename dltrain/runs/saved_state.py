@@ -1,0 +1,138 @@
+"""What a checkpoint remembers besides the variables, and whether it is of the run in which it lies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dltrain.config import dump, parse, parse_document, to_yaml
+from dltrain.datasets import Data
+from dltrain.errors import ConfigError, RunError
+from dltrain.runs.checkpoint_format import damaged
+from dltrain.runs.checkpoints import Checkpoint
+from dltrain.runs.directory import RunDirectory
+from dltrain.training.run_config import RunConfig
+from dltrain.training.state import TrainingState
+
+Count = Annotated[int, Field(ge=0, lt=2**62)]
+Size = Annotated[int, Field(ge=1, lt=2**62)]
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class DescribedData(_Plain):
+    """What of a data set must stay as it is while a run goes on."""
+
+    input_shape: list[Size]
+    classes: Size | None
+    examples: dict[str, Size]
+
+    @classmethod
+    def of(cls, data: Data) -> Self:
+        examples = {name: len(split) for name, split in data.splits.items()}
+        return cls(input_shape=list(data.input_shape), classes=data.classes, examples=examples)
+
+    def check_same(self, data: Data) -> None:
+        """Raises RunError when a data set is not of the form that the run was trained on."""
+        before, now = self.model_dump(), DescribedData.of(data).model_dump()
+        for key in before:
+            if now[key] != before[key]:
+                raise RunError(
+                    "the data set has changed since the run began",
+                    where="dataset",
+                    why=f"its {key.replace('_', ' ')} was {before[key]}, and is {now[key]}",
+                    fix="put the original files back, or start a new run",
+                )
+
+
+class DescribedFailure(_Plain):
+    """How a step failed.
+
+    Attributes:
+        loss: name of the tensor that is not finite.
+        why: what the error said.
+    """
+
+    loss: str
+    why: str
+
+
+class SavedState(_Plain):
+    """The trainer's part of a checkpoint.
+
+    Attributes:
+        run: id of the run that saved it, see `RunDirectory.id`.
+        config: of that run, plain data.
+        counters: see `TrainingState`.
+        files: see `MetricsFiles.position`.
+        data: what it was trained on.
+        failure: how the next step fails, or the evaluation; None but in what `save_failure` wrote.
+    """
+
+    run: str
+    config: dict[str, Any]
+    counters: dict[str, Any]
+    files: dict[Annotated[str, Field(pattern=r"^metrics\.(jsonl|csv)$")], Count] = Field(min_length=2)
+    data: DescribedData
+    failure: DescribedFailure | None = None
+
+    @classmethod
+    def make(
+        cls, run: str, config: RunConfig, state: TrainingState, files: dict[Any, int], data: Data
+    ) -> Self:
+        counters, described = state.to_plain(), DescribedData.of(data)
+        return cls(run=run, config=dump(config), counters=counters, files=files, data=described)
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, run: str) -> Self:
+        """What a checkpoint of the run with id `run` remembers.
+
+        Raises RunError when it is damaged, or of another run.
+        """
+        try:
+            saved = cls.model_validate(checkpoint.trainer_state)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise damaged(checkpoint.path, f"of its trainer's state {where!r}: {first['msg']}") from None
+        if saved.run != run:
+            raise RunError(
+                "checkpoint of another run",
+                where=str(checkpoint.path),
+                why=f"it was saved by run {saved.run!r}, this one is {run!r}",
+                fix="use a checkpoint of this run",
+            )
+        try:
+            state = TrainingState.from_plain(saved.counters)
+        except RunError as error:
+            raise damaged(checkpoint.path, str(error)) from error
+        if state.step != checkpoint.step:
+            raise damaged(checkpoint.path, f"its trainer counted {state.step} steps")
+        return saved
+
+    def check_same_config(self, config: RunConfig, directory: RunDirectory) -> None:
+        """Raises RunError when the run's config is not that of the checkpoint.
+
+        `CHANGEABLE` keys may differ, and where the files of the data set are.
+        """
+        source = str(directory.checkpoints)
+        try:
+            before = parse(RunConfig, parse_document(to_yaml(self.config), source))
+        except ConfigError as error:
+            raise RunError("damaged config in a checkpoint", where=source, why=str(error)) from error
+        if type(before.dataset) is type(config.dataset):
+            paths = {key: value for key, value in config.dataset if isinstance(value, Path)}
+            before = before.model_copy(update={"dataset": before.dataset.model_copy(update=paths)})
+        if conflict := before.conflict_with(config):
+            key, old, new = conflict
+            raise RunError(
+                f"{key} has changed since the checkpoint was saved",
+                where=str(directory.config),
+                why=f"it was {json.dumps(old)}, and is {json.dumps(new)}",
+                fix="put the original config.yaml back, or start a new run",
+            )
