@@ -20,9 +20,9 @@ from run_helpers import (
 from dltrain.backends.c.library import find_compiler
 from dltrain.cli.plan import table
 from dltrain.execution import Session
+from dltrain.inspection import plan as plan_report
 from dltrain.inspection.plan import Line, PlanReport, report_plan
 from dltrain.runs.training_run import prepare
-from dltrain.training import plan_report
 
 needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from run_helpers import Dltrain, dltrain_in, parsed, softmax_config, write_data
 
+from dltrain.inspection import process_memory
 from dltrain.inspection.resources import measure_resources
-from dltrain.training import process_memory
 
 linux = pytest.mark.skipif(not process_memory.STATUS.exists(), reason="the system tells no process' memory")
 

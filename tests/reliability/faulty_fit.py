@@ -24,9 +24,9 @@ from run_helpers import busy_config, write_data
 
 from dltrain.cli.main import main
 from dltrain.datasets.dataset import Dataset
+from dltrain.runs import training_run
 from dltrain.runs.checkpoints import CheckpointStore
 from dltrain.runs.training_run import TrainingRun
-from dltrain.training import training_run
 from dltrain.training.evaluation import Evaluator
 from dltrain.training.trainer import Trainer
 

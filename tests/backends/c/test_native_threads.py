@@ -14,6 +14,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import dltrain as dl
+from dltrain.backends import threads
 from dltrain.backends.c import library
 from dltrain.backends.c.runtime import Runner, runtime_source
 from dltrain.backends.c.step import NativeStep
@@ -24,7 +25,7 @@ from dltrain.optimizers import Adam
 def on_threads(number, session, *arguments):
     """A function that is compiled for so many threads."""
     with threadpool_limits(number):
-        assert dl.autodiff.threads.threads() == number
+        assert threads.threads() == number
         function = session.make_callable(*arguments)
         function.bind()
     return function
