@@ -13,7 +13,10 @@ from collections.abc import Sequence
 class DltrainError(Exception):
     """Base of every error of dltrain; raised itself only for what fits no other class.
 
-    Arguments:
+    The line is put together when it is printed, so whoever catches the error may add what it knows
+    (`error.fix += "; ..."`) and raise it again.
+
+    Attributes:
         what: what is wrong, a short statement.
         where: file and place in it, YAML key, tensor or layer; may be empty.
         why: the facts that make it wrong (the value found, the operating system's reason); may be empty.
@@ -23,14 +26,17 @@ class DltrainError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+        super().__init__(what)
         self.what, self.where, self.why, self.fix = what, where, why, fix
-        line = ": ".join(part for part in (what, where, why) if part)
-        super().__init__(f"{line}; {fix}" if fix else line)
 
     @property
     def lines(self) -> list[str]:
         """The lines to print, one a problem."""
-        return [str(self)]
+        line = ": ".join(part for part in (self.what, self.where, self.why) if part)
+        return [f"{line}; {self.fix}" if self.fix else line]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class UsageError(DltrainError):
@@ -42,25 +48,27 @@ class UsageError(DltrainError):
 class ConfigError(UsageError, ValueError):
     """A config file, an override or a component's argument is wrong: exit code 2.
 
-    Several problems found at once are one error: see `together`.
+    Attributes:
+        others: problems found at the same time, each printed on a line of its own; see `together`.
     """
 
-    def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, why=why, fix=fix)
-        self.problems: Sequence[ConfigError] = (self,)
+    others: Sequence[ConfigError] = ()
 
-    @classmethod
-    def together(cls, problems: Sequence[ConfigError]) -> ConfigError:
-        """One error for all `problems` (at least one), each of which keeps its own line."""
-        first = problems[0]
-        error = cls(first.what, where=first.where, why=first.why, fix=first.fix)
-        error.problems = tuple(problems)
-        error.args = ("\n".join(str(problem) for problem in problems),)
-        return error
+    @property
+    def problems(self) -> Sequence[ConfigError]:
+        """This error and the others."""
+        return (self, *self.others)
+
+    @staticmethod
+    def together(problems: Sequence[ConfigError]) -> ConfigError:
+        """The first of all `problems` (at least one), with the others beside it."""
+        first, *others = [each for problem in problems for each in problem.problems]
+        first.others = others
+        return first
 
     @property
     def lines(self) -> list[str]:
-        return [str(problem) for problem in self.problems]
+        return [*super().lines, *(line for other in self.others for line in other.lines)]
 
 
 class GraphError(DltrainError, ValueError):

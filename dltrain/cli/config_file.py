@@ -27,9 +27,8 @@ def located(document: Document) -> Iterator[None]:
     try:
         yield
     except (ConfigError, GraphError, DivergedError) as error:
-        places = [_place(key, document) for key in error.where.split(", ")]
-        kind = DivergedError if isinstance(error, DivergedError) else type(error)
-        raise kind(error.what, where=", ".join(places), why=error.why, fix=error.fix) from error
+        error.where = ", ".join(_place(key, document) for key in error.where.split(", "))
+        raise
 
 
 def _place(key: str, document: Document) -> str:
