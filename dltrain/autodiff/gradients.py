@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from dltrain.autodiff.graph import Tensor, name_scope, source
 from dltrain.autodiff.leaves import StopGradient, as_tensor
+from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError, NotDifferentiableError
 
 
@@ -61,43 +62,34 @@ def _refuse_if_blocked(loss: Tensor, tensor: Tensor) -> None:
     Raises:
         NotDifferentiableError: `loss` does depend on `tensor`, but only through an op without derivative.
     """
-    stack: list[tuple[Tensor, Tensor | None]] = [(loss, None)]
-    seen: set[tuple[Tensor, bool]] = set()
-    while stack:
-        node, blocking = stack.pop()
-        if node is tensor and blocking is not None:
-            raise NotDifferentiableError(
-                f"{blocking.op.label} has no derivative",
-                where=blocking.source,
-                why=f"{loss.name!r} depends on {tensor.name!r} only through {blocking.name!r}",
-                fix="use a differentiable op on that path",
-            )
-        if (node, blocking is None) not in seen and not isinstance(node.op, StopGradient):
-            seen.add((node, blocking is None))
+    dependent = {tensor}
+    for node in postorder([loss], _carrying_inputs):
+        if not dependent.isdisjoint(_carrying_inputs(node)):
+            dependent.add(node)
             if not node.spec.is_float:
-                blocking = node
-            # Beside floats other inputs only select (a condition, indices), and count as constants.
-            floats = [source for source in node.inputs if source.spec.is_float]
-            stack.extend((source, blocking) for source in floats or node.inputs)
+                raise NotDifferentiableError(
+                    f"{node.op.label} has no derivative",
+                    where=node.source,
+                    why=f"{loss.name!r} depends on {tensor.name!r} only through {node.name!r}",
+                    fix="use a differentiable op on that path",
+                )
 
 
-def _nodes_between(wrt: Iterable[Tensor], loss: Tensor) -> list[Tensor]:
+def _carrying_inputs(node: Tensor) -> Sequence[Tensor]:
+    """Beside floats other inputs only select (a condition, indices), and count as constants."""
+    if isinstance(node.op, StopGradient):
+        return ()
+    return [tensor for tensor in node.inputs if tensor.spec.is_float] or node.inputs
+
+
+def _nodes_between(wrt: Sequence[Tensor], loss: Tensor) -> list[Tensor]:
     """The float nodes on a path from one of `wrt` to `loss`, inputs before what uses them."""
-    order: list[Tensor] = []
-    depends = dict.fromkeys(wrt, True)
-    stack = [(loss, False)]
-    seen: set[Tensor] = set()
-    while stack:
-        node, inputs_done = stack.pop()
-        if inputs_done:
-            depends[node] = depends.get(node, False) or any(depends[tensor] for tensor in node.inputs)
-            if depends[node] and node.spec.is_float:
-                order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((tensor, False) for tensor in reversed(node.inputs))
-    return order
+    dependent = set(wrt)
+    order = postorder([loss])
+    for node in order:
+        if not dependent.isdisjoint(node.inputs):
+            dependent.add(node)
+    return [node for node in order if node in dependent and node.spec.is_float]
 
 
 def _ones(loss: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from dltrain.autodiff.graph import Op, Tensor
 from dltrain.autodiff.leaves import Constant, Placeholder
 from dltrain.autodiff.spec import Array, Spec
 from dltrain.autodiff.variable import ReadVariable
+from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError
 
 
@@ -53,16 +54,8 @@ def lower(tensors: Sequence[Tensor], fed: Sequence[Tensor], sizes: Mapping[str, 
         GraphError: a placeholder is needed but not fed, or a named dimension has no size.
     """
     nodes: dict[Tensor, Node] = {}
-    stack = [(tensor, False) for tensor in reversed(tensors)]
-    while stack:
-        tensor, inputs_done = stack.pop()
-        if tensor in nodes:
-            continue
-        if inputs_done or tensor in fed or not tensor.inputs:
-            nodes[tensor] = _lowered(tensor, nodes, tensor in fed, sizes)
-        else:
-            stack.append((tensor, True))
-            stack.extend((source, False) for source in reversed(tensor.inputs))
+    for tensor in postorder(tensors, lambda tensor: () if tensor in fed else tensor.inputs):
+        nodes[tensor] = _lowered(tensor, nodes, tensor in fed, sizes)
     return [nodes[tensor] for tensor in tensors]
 
 
@@ -85,26 +78,10 @@ def _lowered(tensor: Tensor, nodes: Mapping[Tensor, Node], fed: bool, sizes: Map
     return Node(tensor.op, tuple(nodes[source] for source in tensor.inputs), spec, tensor)
 
 
-def topological_order(outputs: Sequence[Node]) -> list[Node]:
-    """All nodes that `outputs` need, each after its inputs and close before what first needs it."""
-    order: list[Node] = []
-    seen: set[Node] = set()
-    stack = [(node, False) for node in reversed(outputs)]
-    while stack:
-        node, inputs_done = stack.pop()
-        if inputs_done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((source, False) for source in reversed(node.inputs))
-    return order
-
-
 def rebuild(outputs: Sequence[Node], transform: Callable[[Node], Node]) -> list[Node]:
     """The outputs, with `transform` applied to every node after it was applied to the node's inputs."""
     new: dict[Node, Node] = {}
-    for node in topological_order(outputs):
+    for node in postorder(outputs):
         new[node] = transform(node.with_inputs(tuple(new[source] for source in node.inputs)))
     return [new[node] for node in outputs]
 

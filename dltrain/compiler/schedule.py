@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from dltrain.autodiff.ops.bases import Elementwise
-from dltrain.compiler.ir import Node, topological_order
+from dltrain.autodiff.walk import postorder
+from dltrain.compiler.ir import Node
 
 Step = tuple[Node, ...]  # one node, or the nodes of an elementwise group in order
 
 
 def schedule(outputs: Sequence[Node]) -> list[Step]:
     """One step a node."""
-    return [(node,) for node in topological_order(outputs) if not node.is_leaf]
+    return [(node,) for node in postorder(outputs) if not node.is_leaf]
 
 
 def group_elementwise(steps: Sequence[Step]) -> list[Step]:
