@@ -18,7 +18,7 @@ b = dl.Variable(np.zeros(10), dtype="float32", name="b")
 
 logits = dl.reshape(x, ("batch", 784)) @ W + b
 probabilities = dl.softmax(logits)
-# The compiler turns log(softmax(...)) into its stable form, so that no probability of 0 does harm.
+# log(softmax(...)) is computed in its stable form, so that no probability of 0 does harm.
 cost = dl.mean(-dl.sum(dl.one_hot(y, 10) * dl.log(probabilities), axes=1))
 hits = dl.equal(dl.argmax(probabilities, axis=1), y)
 accuracy = dl.mean(dl.cast(hits, "float32"))

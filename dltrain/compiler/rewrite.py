@@ -1,8 +1,4 @@
-"""Pass: algebra on the nodes.
-
-Every rule keeps the same bits, but for one: log(softmax(x)) becomes log_softmax(x), which is finite where
-the original underflows to log(0), and elsewhere agrees to a few units in the last place.
-"""
+"""Pass: algebra on the nodes. Every rule keeps the same bits."""
 
 from __future__ import annotations
 
@@ -13,10 +9,8 @@ import numpy as np
 from dltrain.autodiff.leaves import Constant, StopGradient
 from dltrain.autodiff.ops.arithmetic import Divide, Multiply, Negative, Power, Subtract
 from dltrain.autodiff.ops.bases import Elementwise
-from dltrain.autodiff.ops.exponential import Log
 from dltrain.autodiff.ops.logic import Cast
 from dltrain.autodiff.ops.shape import BroadcastTo, Reshape
-from dltrain.autodiff.ops.softmax import LogSoftmax, Softmax
 from dltrain.autodiff.spec import broadcast_shapes
 from dltrain.compiler.ir import Node, rebuild
 
@@ -79,20 +73,7 @@ def drop_broadcast(node: Node) -> Node:
     return node.with_inputs(tuple(inputs))
 
 
-def fuse_log_softmax(node: Node) -> Node:
-    """log(softmax(x)): log_softmax(x)."""
-    if isinstance(node.op, Log) and isinstance(softmax := node.inputs[0].op, Softmax):
-        return Node(LogSoftmax(softmax.axis), node.inputs[0].inputs, node.spec, node.origin)
-    return node
-
-
-RULES: tuple[Rule, ...] = (
-    drop_broadcast,
-    drop_identity,
-    drop_double_negative,
-    join_reshapes,
-    fuse_log_softmax,
-)
+RULES: tuple[Rule, ...] = (drop_broadcast, drop_identity, drop_double_negative, join_reshapes)
 
 
 def _is_all(node: Node, number: float) -> bool:

@@ -14,6 +14,8 @@ from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import Graph, Tensor
 from dltrain.autodiff.leaves import constant, placeholder
 from dltrain.errors import GraphError
+from dltrain.execution.checking import check_gradients
+from dltrain.execution.compile import PASSES
 from dltrain.execution.session import Session
 
 
@@ -200,6 +202,38 @@ def test_softmax_is_stable(dtype: str) -> None:
         assert run(ops.softmax(x)).tolist() == [[1, 0, 0], [0, 0.5, 0.5]]
         log_p = run(ops.log_softmax(x))
         np.testing.assert_allclose(log_p, [[0, -2e8, -1e8], [-np.inf, -np.log(2), -np.log(2)]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("passes", [PASSES, frozenset()], ids=["compiled", "plain"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_log_of_a_softmax_is_stable_whoever_else_uses_the_softmax(
+    dtype: str, passes: frozenset[str]
+) -> None:
+    """-log(p)[1] + 0.1 (p, p) of logits 1100 and 0, where p underflows to (1, 0): gradient (1, -1)."""
+    with Graph():
+        x = constant([[1100.0, 0.0]], dtype)
+        p = ops.softmax(x)
+        loss = -ops.log(p)[0, 1] + 0.1 * ops.sum(ops.square(p))
+        (first,) = gradients(loss, [x])
+        assert first is not None
+        (second,) = gradients(ops.sum(first * constant([[1.0, 0.0]], dtype)), [x])
+        values = Session(passes=passes).run([ops.log(p), p, loss, first, second])
+    expected = [[[0, -1100]], [[1, 0]], 1100.1, [[1, -1]], [[0, 0]]]
+    for value, known in zip(values, expected, strict=True):
+        np.testing.assert_allclose(value, known, rtol=1e-6)
+
+
+def test_the_log_of_a_softmax_has_the_derivatives_of_its_formula() -> None:
+    """Along axis 0, beside other consumers of the softmax: against differences, and (1 - n p) by hand."""
+    with Graph():
+        x = placeholder("float64", (3, 2))
+        values = np.random.default_rng(2).standard_normal((3, 2))
+        p = ops.softmax(x, axis=0)
+        check_gradients(ops.log(p) * p + ops.sqrt(p), [x], {x: values})
+        (gradient,) = gradients(ops.log(p), [x])
+        assert gradient is not None
+        probabilities = np.exp(values) / np.exp(values).sum(0)
+        np.testing.assert_allclose(run(gradient, {x: values}), 1 - 3 * probabilities, rtol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

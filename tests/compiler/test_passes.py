@@ -93,7 +93,6 @@ def test_equal_constants_of_other_dtypes_or_signs_are_not_merged():
         (lambda x: dl.stop_gradient(x), []),
         (lambda x: dl.reshape(dl.reshape(x, (3, 4)), (12,)), []),
         (lambda x: dl.broadcast_to(dl.constant(2.0), (12,)) * x, ["multiply"]),
-        (lambda x: dl.log(dl.softmax(x)), ["log_softmax"]),
     ],
 )
 def test_rewriting(build, remaining):
@@ -107,15 +106,7 @@ def test_rewriting(build, remaining):
     for bound in (rewritten, plan(y, [x], only())):
         bound.inputs[0][:] = values
         results.append(bound.run()[0])
-    if remaining == ["log_softmax"]:
-        np.testing.assert_allclose(*results, rtol=1e-5)
-    else:
-        assert results[0].tobytes() == results[1].tobytes()
-
-
-def test_log_of_softmax_is_stable_after_rewriting():
-    x = dl.placeholder("float32", (2,))
-    np.testing.assert_array_equal(dl.Session().run(dl.log(dl.softmax(x)), {x: [0, 1000]}), [-1000, 0])
+    assert results[0].tobytes() == results[1].tobytes()
 
 
 def test_elementwise_runs_become_groups_of_tiles():

@@ -64,8 +64,14 @@ class Log(FloatElementwise):
 
 
 def log(x: TensorLike, name: str | None = None) -> Tensor:
-    """The natural logarithm: -inf at 0 (with derivative inf), nan below."""
-    return Log()(operand(x), name=name)
+    """The natural logarithm: -inf at 0 (with derivative inf), nan below.
+
+    Of a softmax it is `log_softmax` of the softmax's input: finite where the softmax underflows to 0.
+    """
+    tensor = operand(x)
+    if tensor.op.logarithm is not None:
+        return tensor.op.logarithm(*tensor.inputs, name=name)
+    return Log()(tensor, name=name)
 
 
 class Log1p(FloatElementwise):

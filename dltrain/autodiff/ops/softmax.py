@@ -10,7 +10,7 @@ import numpy as np
 from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
 from dltrain.autodiff.leaves import as_array, as_tensor
 from dltrain.autodiff.ops.activations import sigmoid
-from dltrain.autodiff.ops.arithmetic import Divide, negative
+from dltrain.autodiff.ops.arithmetic import negative
 from dltrain.autodiff.ops.bases import FloatElementwise, operand, operands, require_float
 from dltrain.autodiff.ops.exponential import exp
 from dltrain.autodiff.ops.gather import check_range, one_hot, require_indices
@@ -67,13 +67,12 @@ class Softmax(Op):
         _compute_along(self.axis, _softmax, x, out)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        if isinstance(upstream.op, Divide) and upstream.inputs[1] is node:
-            # Of log(softmax(x)): the quotient, of 0 and 0 where the softmax underflows, cancels out.
-            dividend = upstream.inputs[0]
-            if dividend.shape == node.shape:
-                return dividend - node * sum(dividend, self.axis, keepdims=True)
         weighted = sum(upstream * node, self.axis, keepdims=True)
         return node * (upstream - weighted)
+
+    @property
+    def logarithm(self) -> LogSoftmax:
+        return LogSoftmax(self.axis)
 
 
 def softmax(x: TensorLike, axis: int = -1, name: str | None = None) -> Tensor:
