@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dltrain.places import Place
+
 
 class DltrainError(Exception):
     """Base of every error of dltrain; raised itself only for what fits no other class.
@@ -18,22 +20,32 @@ class DltrainError(Exception):
 
     Attributes:
         what: what is wrong, a short statement.
-        where: file and place in it, YAML key, tensor or layer; may be empty.
+        where: a place, or text such as a path, a tensor's name, a command's option; may be empty.
         why: the facts that make it wrong (the value found, the operating system's reason); may be empty.
         fix: what to do; may be empty.
     """
 
     exit_code = 1
 
-    def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
+    def __init__(self, what: str, *, where: Place | str = "", why: str = "", fix: str = "") -> None:
         super().__init__(what)
         self.what, self.where, self.why, self.fix = what, where, why, fix
 
     @property
+    def problems(self) -> Sequence[DltrainError]:
+        """This error, and those that were found together with it."""
+        return (self,)
+
+    @property
     def lines(self) -> list[str]:
         """The lines to print, one a problem."""
-        line = ": ".join(part for part in (self.what, self.where, self.why) if part)
-        return [f"{line}; {self.fix}" if self.fix else line]
+        return [problem.line for problem in self.problems]
+
+    @property
+    def line(self) -> str:
+        """`WHAT: WHERE: WHY; WHAT TO DO`, of this problem alone."""
+        line = ": ".join(part for part in (self.what, str(self.where), self.why) if part)
+        return f"{line}; {self.fix}" if self.fix else line
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -56,7 +68,6 @@ class ConfigError(UsageError, ValueError):
 
     @property
     def problems(self) -> Sequence[ConfigError]:
-        """This error and the others."""
         return (self, *self.others)
 
     @staticmethod
@@ -65,10 +76,6 @@ class ConfigError(UsageError, ValueError):
         first, *others = [each for problem in problems for each in problem.problems]
         first.others = others
         return first
-
-    @property
-    def lines(self) -> list[str]:
-        return [*super().lines, *(line for other in self.others for line in other.lines)]
 
 
 class GraphError(DltrainError, ValueError):

@@ -6,17 +6,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "dltrain"
-CORE = {"errors", "files", "autodiff", "config"}
+BASE = {"places", "errors"}
+CORE = BASE | {"files", "autodiff", "config"}
 RECIPE = {"layers", "metrics", "costs", "optimizers", "datasets"}
 RUNNING = {"compiler", "backends", "execution"}
 MAY_IMPORT = {
-    "errors": set(),
-    "files": {"errors"},
-    "autodiff": {"errors"},
-    "compiler": {"errors", "autodiff"},
-    "backends": {"errors", "files", "autodiff", "compiler"},
-    "execution": {"errors", "autodiff", "compiler", "backends"},
-    "config": {"errors"},
+    "places": set(),
+    "errors": {"places"},
+    "files": BASE,
+    "autodiff": BASE,
+    "compiler": BASE | {"autodiff"},
+    "backends": BASE | {"files", "autodiff", "compiler"},
+    "execution": BASE | {"autodiff", "compiler", "backends"},
+    "config": BASE,
     **dict.fromkeys(sorted(RECIPE), CORE),
     "models": CORE | RECIPE,
     "training": CORE | RECIPE | RUNNING | {"models"},

@@ -18,6 +18,7 @@ import numpy as np
 from dltrain.autodiff.operators import Operators
 from dltrain.autodiff.spec import Array, Shape, Spec
 from dltrain.errors import GraphError, NotDifferentiableError
+from dltrain.places import Place, SourceLine
 
 if TYPE_CHECKING:
     from dltrain.autodiff.variable import Variable
@@ -42,7 +43,7 @@ class Graph:
         self._scopes: set[str] = set()
         self._repeats: dict[str, int] = {}  # the last suffix given to a name
         self._scope = ""
-        self._source: str | None = None
+        self._source: Place | None = None
         self._step: Variable | None = None
 
     def __enter__(self) -> Graph:
@@ -101,21 +102,21 @@ class Graph:
             self._scope = outer
 
     @contextmanager
-    def _sourced(self, source: str) -> Iterator[None]:
+    def _sourced(self, source: Place) -> Iterator[None]:
         outer, self._source = self._source, source
         try:
             yield
         finally:
             self._source = outer
 
-    def _caller(self) -> str:
-        """The YAML key that is being built, or the user's file and line: the first frame outside dltrain."""
+    def _caller(self) -> Place:
+        """The place given by `source`, or the user's file and line: the first frame outside dltrain."""
         if self._source is not None:
             return self._source
         frame = sys._getframe(1)
         while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
             frame = frame.f_back
-        return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        return SourceLine(frame.f_code.co_filename, frame.f_lineno)
 
 
 _graphs = [Graph()]
@@ -145,9 +146,9 @@ def name_scope(name: str) -> Iterator[str]:
 
 
 @contextmanager
-def source(text: str) -> Iterator[None]:
-    """Make `text` (a YAML key, say) the place that errors name for nodes made in the block."""
-    with default_graph()._sourced(text):
+def source(place: Place) -> Iterator[None]:
+    """Make `place` (a config's key, say) the one that errors name for nodes made in the block."""
+    with default_graph()._sourced(place):
         yield
 
 
@@ -159,7 +160,7 @@ class Tensor(Operators):
         inputs: the nodes it is computed from.
         spec: shape and dtype of the output.
         name: unique in the graph, with "/" between name scopes.
-        source: the user's file and line, or the YAML key, that made it.
+        source: the place that made it: the user's file and line, or the config's key.
     """
 
     __slots__ = ("graph", "inputs", "name", "op", "source", "spec")

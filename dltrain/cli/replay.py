@@ -53,7 +53,7 @@ def _table(traced: Sequence[Traced]) -> list[str]:
     for each in traced:
         sizes = ", ".join(map(str, each.value.shape))
         output = f"{each.value.dtype.name}[{sizes}]"
-        rows.append((each.node.name, output, each.range, _not_finite(each), each.node.source))
+        rows.append((each.node.name, output, each.range, _not_finite(each), str(each.node.source)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

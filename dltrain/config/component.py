@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 from dltrain.config.section import Section
 from dltrain.config.text import nearest, quoted
 from dltrain.errors import ConfigError
+from dltrain.places import TOP, Key
 
 C = TypeVar("C", bound="Component")
 
@@ -140,7 +141,7 @@ class Component(Section):
         kind = cls.component_kind
         known = Component.registered(cls)
         listed = f"known: {', '.join(known)}"
-        where = "" if isinstance(value, str) else "name"
+        where = TOP if isinstance(value, str) else Key("name")
         name = value if isinstance(value, str) else value.get("name")
         if name is None:
             return ConfigError(f"the {kind} has no name", fix=f"add 'name:' ({listed})")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dltrain.config.strict_yaml import KeyPath, read_yaml
 from dltrain.config.text import nearest, printable, shown
 from dltrain.errors import ConfigError
+from dltrain.places import Place, Position
 
 LARGEST_FILE = 2**16  # bytes, of which the worst take half a second to read; a config has a thousand
 
@@ -29,17 +31,17 @@ class Document:
     value: Any
     source: str
     text: str = ""
-    positions: Mapping[KeyPath, tuple[str, str]] = field(default_factory=dict)
+    positions: Mapping[KeyPath, tuple[Place | str, Place | str]] = field(default_factory=dict)
 
-    def position(self, path: KeyPath) -> str:
-        """`file:line:column` of the key or list item at `path`, or of the nearest thing that encloses it."""
+    def position(self, path: KeyPath) -> Place | str:
+        """The place of the key or list item at `path`, or of the nearest thing that encloses it."""
         return self._places(path)[0]
 
-    def value_position(self, path: KeyPath) -> str:
-        """`file:line:column` of the value at `path`, or of the nearest thing that encloses it."""
+    def value_position(self, path: KeyPath) -> Place | str:
+        """The place of the value at `path`, or of the nearest thing that encloses it."""
         return self._places(path)[1]
 
-    def _places(self, path: KeyPath) -> tuple[str, str]:
+    def _places(self, path: KeyPath) -> tuple[Place | str, Place | str]:
         for length in range(len(path), -1, -1):
             if path[:length] in self.positions:
                 return self.positions[path[:length]]
@@ -77,7 +79,7 @@ def load_document(path: str | os.PathLike[str]) -> Document:
         line, column = len(before), len(before[-1].decode("utf-8-sig")) + 1
         raise ConfigError(
             "the config file is not text in UTF-8",
-            where=f"{name}:{line}:{column}",
+            where=Position(name, line, column),
             why=f"byte 0x{data[error.start]:02x}",
             fix="save it as UTF-8",
         ) from None
@@ -90,7 +92,7 @@ def parse_document(text: str, source_name: str) -> Document:
     Errors: ConfigError when the text is not strict YAML with a mapping at its top.
     """
     source = printable(source_name)
-    value, positions = read_yaml(text, lambda line, column: f"{source}:{line}:{column}")
+    value, positions = read_yaml(text, partial(Position, source))
     if value is None:
         raise ConfigError("the config is empty", where=source, fix="write keys and values, such as 'seed: 0'")
     if not isinstance(value, dict):

@@ -17,6 +17,7 @@ from dltrain.config.section import Section
 from dltrain.config.strict_yaml import KeyPath, plain_scalar
 from dltrain.config.text import counted, nearest, printable, quoted, shown
 from dltrain.errors import ConfigError
+from dltrain.places import Key
 
 MOST_PROBLEMS = 100  # that are explained; who has more began with a wrong file
 
@@ -193,8 +194,8 @@ def _other(document: Document, fault: _Fault) -> ConfigError:
         what = f"key {quoted(str(fault.path[-1]))}{fault.owner_label} is missing"
         return ConfigError(what, where=document.position(fault.path), fix=f"add it{fault.description}")
     raised = fault.details.get("ctx", {}).get("error")
-    if isinstance(raised, ConfigError):  # its `where` is the key that it points at
-        path = (*fault.path, *raised.where.split(".")) if raised.where else fault.path
+    if isinstance(raised, ConfigError):
+        path = (*fault.path, *raised.where.path) if isinstance(raised.where, Key) else fault.path
         return ConfigError(raised.what, where=document.value_position(path), why=raised.why, fix=raised.fix)
     return ConfigError(
         f"{fault.dotted or 'the config'} is not valid",

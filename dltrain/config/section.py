@@ -42,7 +42,8 @@ class Section(BaseModel):
     them (`Field(allow_inf_nan=True)`); so are integers that int64, and floats that
     float32, cannot hold. Every field has a description; errors and editors show it.
 
-    A validator that finds several keys in conflict raises ConfigError, with the key to point at as `where`.
+    A validator that finds several keys in conflict raises ConfigError; its `where` is the `Key` to point at,
+    which begins in this section.
 
     Errors: ConfigError, for all wrong arguments together.
     """

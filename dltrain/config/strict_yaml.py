@@ -22,11 +22,10 @@ import yaml
 
 from dltrain.config.text import printable, quoted, shown
 from dltrain.errors import ConfigError
+from dltrain.places import Place
 
 KeyPath = tuple[str | int, ...]  # keys and list indices from the top: ("model", "layers", 2, "units")
-Positions = dict[
-    KeyPath, tuple[str, str]
-]  # where the key (or the list's item) stands, where its value stands
+Positions = dict[KeyPath, tuple[Place | str, Place | str]]  # of the key or the list's item, and of its value
 
 DEEPEST = 64  # mappings and lists inside each other
 LONGEST_NUMBER = 100  # characters
@@ -71,12 +70,12 @@ def plain_scalar(text: str) -> bool | int | float | str | None:
     return number
 
 
-def read_yaml(text: str, place: Callable[[int, int], str]) -> tuple[Any, Positions]:
+def read_yaml(text: str, place: Callable[[int, int], Place | str]) -> tuple[Any, Positions]:
     """The value of a YAML text of one document, and the places of all its keys, items and values.
 
     Arguments:
         text: the YAML; empty text is null.
-        place: (line, column), both from 1 -> how the place is shown in an error.
+        place: (line, column), both from 1 -> the place that an error names.
 
     Errors: ConfigError at the first thing that is not strict YAML.
     """
@@ -86,7 +85,7 @@ def read_yaml(text: str, place: Callable[[int, int], str]) -> tuple[Any, Positio
 class _Reader:
     """Walks over the events of one text, which PyYAML parses lazily: not beyond the first error."""
 
-    def __init__(self, text: str, place: Callable[[int, int], str]) -> None:
+    def __init__(self, text: str, place: Callable[[int, int], Place | str]) -> None:
         self.text, self.place = text, place
         self.positions: Positions = {}
 
@@ -233,5 +232,5 @@ class _Reader:
     def _next(self) -> Any:
         return self.loader.get_event()  # type: ignore[no-untyped-call]
 
-    def _at(self, mark: Any) -> str:
+    def _at(self, mark: Any) -> Place | str:
         return self.place(mark.line + 1, mark.column + 1)

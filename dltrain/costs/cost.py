@@ -13,6 +13,7 @@ from dltrain.autodiff.graph import Tensor, name_scope
 from dltrain.autodiff.variable import Variable
 from dltrain.config import Component
 from dltrain.errors import ConfigError
+from dltrain.places import Key, Places
 
 
 class Prediction(Protocol):
@@ -103,14 +104,14 @@ def require_same_shape(cost: Cost, prediction: Prediction, target: Tensor) -> No
     if not target.spec.is_float:
         raise ConfigError(
             f"cost {cost.component_name} and data set do not fit",
-            where="cost, dataset.target",
+            where=Places(Key("cost"), Key("dataset", "target")),
             why="the cost compares numbers with numbers, but the target is the label",
             fix="set the cost to cross_entropy, or dataset.target to input",
         )
     if target.spec != prediction.output.spec:
         raise ConfigError(
             "model and data set do not fit",
-            where="model, dataset",
+            where=Places(Key("model"), Key("dataset")),
             why=f"the model's output is {prediction.output.spec}, the target {target.spec}",
         )
 

@@ -8,6 +8,7 @@ from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
 from dltrain.costs.cost import Cost, Prediction, mean_over_features, require_same_shape
 from dltrain.errors import ConfigError
+from dltrain.places import Key, Places
 
 
 class CrossEntropy(Cost, name="cross_entropy"):
@@ -28,7 +29,7 @@ class CrossEntropy(Cost, name="cross_entropy"):
         if target.shape != (logits.shape[:-1] if labels else logits.shape):
             raise ConfigError(
                 "cost cross_entropy and data set do not fit",
-                where="cost, dataset.target",
+                where=Places(Key("cost"), Key("dataset", "target")),
                 why=f"the target is {target.spec}, the model's output {prediction.output.spec}",
                 fix="set dataset.target to label",
             )
@@ -42,7 +43,7 @@ class CrossEntropy(Cost, name="cross_entropy"):
         if prediction.logits is None or prediction.output_activation != "softmax":
             raise ConfigError(
                 "cost cross_entropy and model do not fit",
-                where="cost, model",
+                where=Places(Key("cost"), Key("model")),
                 why="the cost needs probabilities of classes, but the model does not end in softmax",
                 fix="set the cost to mse, or the model to one that tells classes apart",
             )
@@ -59,7 +60,7 @@ class BinaryCrossEntropy(Cost, name="binary_cross_entropy"):
         if prediction.logits is None or prediction.output_activation != "sigmoid":
             raise ConfigError(
                 "cost binary_cross_entropy and model do not fit",
-                where="cost, model",
+                where=Places(Key("cost"), Key("model")),
                 why="the cost needs probabilities of features, but the model does not end in sigmoid",
                 fix="end the model in sigmoid (autoencoder: output_activation), or set the cost to mse",
             )

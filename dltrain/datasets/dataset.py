@@ -16,6 +16,7 @@ from dltrain.config import Component
 from dltrain.datasets.order import validation_choice
 from dltrain.datasets.split import Split
 from dltrain.errors import ConfigError, DataError
+from dltrain.places import Key
 
 Target = Literal["label", "input"]
 BLOCK_VALUES = 2**18  # how many inputs are checked at a time
@@ -132,7 +133,7 @@ class Dataset(Component, kind="dataset"):
         if largest * self.scale > float(np.finfo(np.float32).max):
             raise ConfigError(
                 "scale is too large for the inputs",
-                where="dataset.scale",
+                where=Key("dataset", "scale"),
                 why=f"it is {self.scale:g}, and an input in {part.inputs_source} is {largest:g}",
                 fix="lower it",
             )
@@ -143,7 +144,7 @@ class Dataset(Component, kind="dataset"):
         if size >= examples:
             raise ConfigError(
                 "validation_size must leave examples to train on",
-                where="dataset.validation_size",
+                where=Key("dataset", "validation_size"),
                 why=f"it is {size}, and {train.inputs_source} holds {examples} examples",
                 fix=f"give at most {examples - 1}",
             )

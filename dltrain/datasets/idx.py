@@ -35,6 +35,7 @@ from dltrain.datasets.reading import (
     require_file,
 )
 from dltrain.errors import ConfigError, DataError, StorageError
+from dltrain.places import Key
 
 ELEMENT_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAXIMUM_RANK = 8
@@ -54,7 +55,8 @@ class Idx(Dataset, name="idx"):
     def _labels_are_given(self) -> Self:
         for key in ("train_labels", "test_labels"):
             if self.target == "label" and getattr(self, key) is None:
-                raise ConfigError(f"{key} is missing", where=key, fix="name the file, or set 'target: input'")
+                fix = "name the file, or set 'target: input'"
+                raise ConfigError(f"{key} is missing", where=Key(key), fix=fix)
         return self
 
     def read(self) -> tuple[Stored, Stored]:

@@ -16,6 +16,7 @@ from dltrain.config import Component
 from dltrain.errors import GraphError
 from dltrain.layers.activations import Activation
 from dltrain.layers.initializers import Initializer, generator_for
+from dltrain.places import TOP, Key
 
 LARGEST = 2**31  # numbers in one variable; a wrong size is refused before its memory is asked for
 
@@ -129,18 +130,18 @@ class Layer(Component, kind="layer"):
     def apply(self, x: Tensor, variables: Mapping[str, Tensor], *, training: bool) -> Forward:
         """The layer's function of `x` and its variables, as graph."""
 
-    def build(self, inputs: Spec, seed: int, *, key: str = "") -> BuiltLayer:
+    def build(self, inputs: Spec, seed: int, *, key: Key = TOP) -> BuiltLayer:
         """Make the variables, in a name scope such as "dense_1".
 
         Arguments:
             inputs: spec of the batches to come, float, `("batch", ...)`.
             seed: of random initial values.
-            key: the YAML key that errors name, and that nodes have as their source.
+            key: of the layer in the config, which errors name and nodes have as their source; default none.
 
         Raises:
             GraphError: the layer does not take such inputs.
         """
-        with source(key) if key else nullcontext(), name_scope(self.component_name) as scope:
+        with source(key) if key.path else nullcontext(), name_scope(self.component_name) as scope:
             try:
                 if not inputs.is_float or not inputs.rank:
                     raise GraphError(
@@ -149,8 +150,8 @@ class Layer(Component, kind="layer"):
                 output = self.output(inputs)
                 variables = self.variables(inputs, VariableMaker(scope, seed, inputs))
             except GraphError as error:
-                where = error.where or key
-                raise type(error)(error.what, where=where, why=error.why, fix=error.fix) from None
+                error.where = error.where or key
+                raise
         return BuiltLayer(self, variables, output, scope, key)
 
 
@@ -163,17 +164,17 @@ class BuiltLayer:
         variables: by their names in the layer.
         output: spec of what it gives.
         scope: full name of the name scope in which the variables were made.
-        key: YAML key of the layer, or empty.
+        key: of the layer in the config; `TOP` where it is in none.
     """
 
     layer: Layer
     variables: Mapping[str, Tensor]
     output: Spec
     scope: str
-    key: str = ""
+    key: Key = TOP
 
     def __call__(self, x: Tensor, *, training: bool) -> Forward:
         """Add the layer's nodes to the graph, in a scope with the last part of the layer's own name."""
         scope = self.scope.rpartition("/")[-1]
-        with x.graph, source(self.key) if self.key else nullcontext(), name_scope(scope):
+        with x.graph, source(self.key) if self.key.path else nullcontext(), name_scope(scope):
             return self.layer.apply(x, self.variables, training=training)

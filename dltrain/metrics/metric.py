@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Protocol
 from dltrain.autodiff.graph import Tensor, name_scope
 from dltrain.config import Component
 from dltrain.errors import ConfigError
+from dltrain.places import Key, Places
 
 
 class Prediction(Protocol):
@@ -61,7 +62,7 @@ class Metric(Component, kind="metric"):
     def misfit(self, why: str, fix: str) -> ConfigError:
         return ConfigError(
             f"metric {self.component_name} and data set do not fit",
-            where="metrics, dataset.target",
+            where=Places(Key("metrics"), Key("dataset", "target")),
             why=why,
             fix=fix,
         )

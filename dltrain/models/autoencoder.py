@@ -17,6 +17,7 @@ from dltrain.layers.initializers import GlorotUniform, Initializer, Zeros
 from dltrain.layers.layer import BuiltLayer, VariableMaker
 from dltrain.layers.shapes import Flatten, Reshape
 from dltrain.models.model import BuiltModel, Model, chain
+from dltrain.places import Key, Places
 
 
 class Autoencoder(Model, name="autoencoder"):
@@ -57,20 +58,21 @@ class Autoencoder(Model, name="autoencoder"):
         if classes is not None:
             raise ConfigError(
                 "model autoencoder and data set do not fit",
-                where="model, dataset.target",
+                where=Places(Key("model"), Key("dataset", "target")),
                 why="the model reconstructs its input, but the target is the label",
                 fix="set dataset.target to input, or the model to mlp",
             )
         shape = inputs.with_shape(inputs.shape[1:]).sizes
-        flatten = Flatten().build(inputs, seed, key="model")
+        flatten = Flatten().build(inputs, seed, key=Key("model"))
         with name_scope("encoder"):
             layers = [
-                (self._dense(n, self.activation), f"model.encoder[{i}]") for i, n in enumerate(self.encoder)
+                (self._dense(units, self.activation), Key("model", "encoder", i))
+                for i, units in enumerate(self.encoder)
             ]
             encoder = chain(layers, flatten.output, seed)
         with name_scope("decoder"):
             decoder = self._decoder(flatten.output, encoder, seed)
-        reshape = Reshape(shape=shape).build(decoder[-1].output, seed, key="model")
+        reshape = Reshape(shape=shape).build(decoder[-1].output, seed, key=Key("model"))
         return [flatten, *encoder, *decoder, reshape]
 
     def _decoder(self, flat: Spec, encoder: Sequence[BuiltLayer], seed: int) -> list[BuiltLayer]:

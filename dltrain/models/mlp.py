@@ -15,6 +15,7 @@ from dltrain.layers.initializers import GlorotUniform, Initializer, Zeros
 from dltrain.layers.layer import BuiltLayer, Layer
 from dltrain.layers.shapes import Flatten
 from dltrain.models.model import Model, chain
+from dltrain.places import Key
 
 
 class Mlp(Model, name="mlp"):
@@ -47,13 +48,13 @@ class Mlp(Model, name="mlp"):
     )
 
     def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
-        layers: list[tuple[Layer, str]] = [(Flatten(), "model")]
+        layers: list[tuple[Layer, Key]] = [(Flatten(), Key("model"))]
         for position, units in enumerate(self.hidden):
-            key = f"model.hidden[{position}]"
+            key = Key("model", "hidden", position)
             layers.append((self._dense(units, self.activation), key))
             if self.dropout > 0:
                 layers.append((Dropout(rate=self.dropout), key))
-        layers.append((self._dense(self.labelled(classes), Softmax()), "model"))
+        layers.append((self._dense(self.labelled(classes), Softmax()), Key("model")))
         return chain(layers, inputs, seed)
 
     def _dense(self, units: int, activation: Activation) -> Dense:

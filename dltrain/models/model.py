@@ -12,6 +12,7 @@ from dltrain.autodiff.variable import Updates, Variable
 from dltrain.config import Component
 from dltrain.errors import ConfigError
 from dltrain.layers.layer import BuiltLayer, Forward, Layer
+from dltrain.places import Key, Places
 
 
 class Model(Component, kind="model"):
@@ -47,7 +48,7 @@ class Model(Component, kind="model"):
             ConfigError: the model does not fit the data set; the message names both keys.
             GraphError: a layer does not take its inputs; the message names the layer's key.
         """
-        with source("model"), name_scope(self.component_name) as scope:
+        with source(Key("model")), name_scope(self.component_name) as scope:
             layers = self.connect(inputs, classes, seed)
         return BuiltModel(scope, tuple(layers))
 
@@ -60,7 +61,7 @@ class Model(Component, kind="model"):
         if classes is None:
             raise ConfigError(
                 f"model {self.component_name} and data set do not fit",
-                where="model, dataset.target",
+                where=Places(Key("model"), Key("dataset", "target")),
                 why="the model tells classes apart, but the target is the input",
                 fix="set dataset.target to label, or the model to autoencoder",
             )
@@ -102,7 +103,7 @@ class BuiltModel:
         """
         output, updates = x, Updates(())
         logits, code, activation = None, None, None
-        with x.graph, source("model"), name_scope(self.scope.rpartition("/")[-1]):
+        with x.graph, source(Key("model")), name_scope(self.scope.rpartition("/")[-1]):
             for number, layer in enumerate(self.layers, start=1):
                 forward = layer(output, training=training)
                 output, updates = forward.output, updates + forward.updates
@@ -115,11 +116,11 @@ class BuiltModel:
         return Forward(output, logits, activation, updates, code)
 
 
-def chain(layers: Iterable[tuple[Layer, str]], inputs: Spec, seed: int) -> list[BuiltLayer]:
+def chain(layers: Iterable[tuple[Layer, Key]], inputs: Spec, seed: int) -> list[BuiltLayer]:
     """Build layers, each for the output of the one before.
 
     Arguments:
-        layers: each with its YAML key.
+        layers: each with its key in the config.
         inputs: spec of the first one's input.
     """
     built: list[BuiltLayer] = []

@@ -12,6 +12,7 @@ from dltrain.layers.activations import Sigmoid, Softmax
 from dltrain.layers.dense import Activation
 from dltrain.layers.layer import BuiltLayer, Layer
 from dltrain.models.model import Model, chain
+from dltrain.places import Key, Places
 
 
 class Sequential(Model, name="sequential"):
@@ -24,13 +25,14 @@ class Sequential(Model, name="sequential"):
     layers: tuple[Layer, ...] = Field(min_length=1, description="the layers, from the input to the output")
 
     def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
-        built = chain(((layer, f"model.layers[{i}]") for i, layer in enumerate(self.layers)), inputs, seed)
+        keys = [Key("model", "layers", i) for i in range(len(self.layers))]
+        built = chain(zip(self.layers, keys, strict=True), inputs, seed)
         found = built[-1].output.shape[1:]
         wanted = inputs.shape[1:] if classes is None else (classes,)
         if found != wanted:
             raise ConfigError(
                 "model sequential and data set do not fit",
-                where=f"{built[-1].key}, dataset.target",
+                where=Places(keys[-1], Key("dataset", "target")),
                 why=f"the last layer's output is {list(found)} an example, but "
                 + (
                     f"the target, the input, is {list(wanted)}"
@@ -39,19 +41,21 @@ class Sequential(Model, name="sequential"):
                 ),
                 fix=f"end in a reshape to {list(wanted)}" if classes is None else f"end in {classes} units",
             )
-        return built if classes is None else [*built, *self._softmax(built, seed)]
+        return built if classes is None else [*built, *self._softmax(built[-1].output, seed)]
 
-    def _softmax(self, built: Sequence[BuiltLayer], seed: int) -> list[BuiltLayer]:
+    def _softmax(self, output: Spec, seed: int) -> list[BuiltLayer]:
         """The softmax that the list does not end in."""
-        last = next((layer for layer in reversed(built) if not layer.layer.keeps_values), built[-1])
-        match last.layer.final_activation:
+        numbers = range(len(self.layers))
+        last = next((i for i in reversed(numbers) if not self.layers[i].keeps_values), numbers[-1])
+        key = Key("model", "layers", last)
+        match self.layers[last].final_activation:
             case Softmax():
                 return []
             case Sigmoid():
                 raise ConfigError(
                     "model sequential and data set do not fit",
-                    where=f"{last.key}, dataset.target",
+                    where=Places(key, Key("dataset", "target")),
                     why="the model ends in sigmoid, but the target is the label, one of several classes",
                     fix="end in softmax",
                 )
-        return chain([(Activation(function=Softmax()), last.key)], built[-1].output, seed)
+        return chain([(Activation(function=Softmax()), key)], output, seed)

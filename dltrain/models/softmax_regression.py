@@ -13,6 +13,7 @@ from dltrain.layers.initializers import Initializer, Zeros
 from dltrain.layers.layer import BuiltLayer
 from dltrain.layers.shapes import Flatten
 from dltrain.models.model import Model, chain
+from dltrain.places import Key
 
 
 class SoftmaxRegression(Model, name="softmax_regression"):
@@ -32,4 +33,4 @@ class SoftmaxRegression(Model, name="softmax_regression"):
             kernel_initializer=self.kernel_initializer,
             bias_initializer=self.bias_initializer,
         )
-        return chain([(Flatten(), "model"), (dense, "model")], inputs, seed)
+        return chain([(Flatten(), Key("model")), (dense, Key("model"))], inputs, seed)

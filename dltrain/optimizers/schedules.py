@@ -12,6 +12,7 @@ from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
 from dltrain.config import Component
 from dltrain.errors import ConfigError
+from dltrain.places import Key
 
 Steps = Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)]
 """A number of steps, or as a fraction between 0 and 1 a share of all steps."""
@@ -85,7 +86,7 @@ class Schedule(Component, kind="schedule"):
         if total_steps is None:
             raise ConfigError(
                 f"schedule {self.component_name} needs to know the number of steps",
-                where="optimizer.schedule",
+                where=Key("optimizer", "schedule"),
                 why="total_steps was not given",
                 fix="pass total_steps to minimize() or apply_gradients()",
             )

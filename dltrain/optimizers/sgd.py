@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from dltrain.autodiff.graph import Tensor
 from dltrain.errors import ConfigError
 from dltrain.optimizers.optimizer import Optimizer, Step
+from dltrain.places import Key
 
 
 class Sgd(Optimizer, name="sgd"):
@@ -28,7 +29,7 @@ class Sgd(Optimizer, name="sgd"):
         if self.nesterov and not self.momentum:
             raise ConfigError(
                 "nesterov needs momentum",
-                where="nesterov",
+                where=Key("nesterov"),
                 why="momentum is 0",
                 fix="set momentum, to 0.9 say",
             )

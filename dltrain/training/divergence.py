@@ -12,6 +12,7 @@ from dltrain.autodiff.spec import Array
 from dltrain.autodiff.variable import Variable
 from dltrain.errors import DivergedError
 from dltrain.execution import Session
+from dltrain.places import Place
 
 ADVICE = "lower optimizer.learning_rate, set optimizer.clip_norm, or scale the data"
 
@@ -25,7 +26,7 @@ class NonFiniteLoss(DivergedError):
     """
 
     def __init__(
-        self, what: str, *, where: str, why: str, fix: str, loss: str, feeds: Mapping[str, Array]
+        self, what: str, *, where: Place | str, why: str, fix: str, loss: str, feeds: Mapping[str, Array]
     ) -> None:
         super().__init__(what, where=where, why=why, fix=fix)
         self.loss, self.feeds = loss, feeds
@@ -101,7 +102,7 @@ def explained(
 
 def layer_of(node: Tensor) -> str:
     """The layer in which a node is, by the name that `dltrain validate` shows; empty where it is in none."""
-    if not node.source.startswith("model"):
+    if node.source.section != "model":
         return ""
     return node.name.removeprefix("training/").removeprefix("evaluation/").rpartition("/")[0]
 

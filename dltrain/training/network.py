@@ -11,6 +11,7 @@ from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError, RunError
 from dltrain.execution import Session
 from dltrain.models.model import BuiltModel
+from dltrain.places import Key
 from dltrain.training.run_config import RunConfig
 
 
@@ -97,11 +98,11 @@ class Network:
         config = self.config
         with self.graph, name_scope("training"):
             forward = self.model(self.inputs, training=True)
-            with source("cost"):
+            with source(Key("cost")):
                 loss = config.cost(forward, self.targets)
                 penalty = config.cost.penalty(self.model.variables)
                 minimized = loss if penalty is None else loss + penalty
-        with self.graph, source("optimizer"):
+        with self.graph, source(Key("optimizer")):
             updates = config.optimizer.minimize(minimized, total_steps=total_steps) + forward.updates
             learning_rate = config.optimizer.learning_rate_at(self.graph.step, total_steps)
         return Training(loss, minimized, learning_rate, updates)
@@ -135,7 +136,7 @@ def build_network(config: RunConfig, input_shape: tuple[int, ...], classes: int 
     """
     graph = Graph(seed=config.seed)
     with graph:
-        with source("dataset"):
+        with source(Key("dataset")):
             inputs = placeholder("float32", ("batch", *input_shape), name="input")
             targets = inputs if classes is None else placeholder("int64", ("batch",), name="target")
         model = config.model.build(inputs.spec, classes, config.seed)
@@ -146,16 +147,16 @@ def build_network(config: RunConfig, input_shape: tuple[int, ...], classes: int 
 
 def _evaluation(config: RunConfig, model: BuiltModel, inputs: Tensor, targets: Tensor) -> Evaluation:
     forward = model(inputs, training=False)
-    with source("cost"):
+    with source(Key("cost")):
         loss = config.cost(forward, targets)
     metrics: dict[str, Tensor] = {}
     for number, metric in enumerate(config.used_metrics):
         name = metric.component_name
         if name in metrics:
             raise ConfigError(
-                f"metric {name!r} is given twice", where=f"metrics[{number}]", fix="keep one of them"
+                f"metric {name!r} is given twice", where=Key("metrics", number), fix="keep one of them"
             )
-        with source(f"metrics[{number}]"):
+        with source(Key("metrics", number)):
             metrics[name] = metric.build(forward, targets)
     sums = frozenset(m.component_name for m in config.used_metrics if m.reduction == "sum")
     return Evaluation(forward.output, loss, metrics, sums)

@@ -7,7 +7,6 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-# The packages, not the modules: importing them registers every component that a config can name.
 from dltrain.config import Section, dump
 from dltrain.config.text import quoted
 from dltrain.costs import Cost
@@ -16,6 +15,9 @@ from dltrain.errors import ConfigError
 from dltrain.metrics import Accuracy, Metric, Mse
 from dltrain.models import Model
 from dltrain.optimizers import Optimizer
+
+# The packages, not the modules: importing them registers every component that a config can name.
+from dltrain.places import Key
 
 CHANGEABLE = (
     "train.epochs",
@@ -102,7 +104,7 @@ class Train(Section):
         if not re.fullmatch(r"[1-9][0-9]{0,9} (steps?|epochs?)", self.checkpoint_every):
             raise ConfigError(
                 "checkpoint_every must be 'N steps' or 'N epochs'",
-                where="checkpoint_every",
+                where=Key("checkpoint_every"),
                 why=f"it is {quoted(self.checkpoint_every)}",
                 fix="write '500 steps', say",
             )
@@ -149,7 +151,7 @@ class RunConfig(Section):
         if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name):
             raise ConfigError(
                 "bad name for a run",
-                where="name",
+                where=Key("name"),
                 why=f"it is {quoted(self.name)}",
                 fix="use 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first",
             )

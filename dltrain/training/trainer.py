@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dltrain.datasets import Data, epoch_order
 from dltrain.errors import ConfigError, DivergedError
 from dltrain.execution import Session
+from dltrain.places import Key
 from dltrain.training.divergence import ADVICE, NonFiniteLoss
 from dltrain.training.evaluation import BatchFunction, EvaluationStopped, Evaluator, batches_of
 from dltrain.training.network import Network, Training
@@ -188,19 +189,18 @@ def check_watched(network: Network, data: Data) -> None:
         ConfigError: a figure that `keep_best` or `early_stopping` watches is not computed.
     """
     train = network.config.train
-    watched = {"train.keep_best": train.keep_best, "train.early_stopping": train.early_stopping}
-    for key, watch in watched.items():
+    for key, watch in (("keep_best", train.keep_best), ("early_stopping", train.early_stopping)):
         if watch is not None and watch.metric not in network.evaluation.scalars:
             raise ConfigError(
-                f"{key} watches {watch.metric!r}, which is not computed",
-                where=f"{key}.metric",
+                f"train.{key} watches {watch.metric!r}, which is not computed",
+                where=Key("train", key, "metric"),
                 why=f"the figures are {', '.join(network.evaluation.scalars)}",
                 fix="use one of them, or add the metric to 'metrics'",
             )
     if train.early_stopping and "validation" not in data.splits:
         raise ConfigError(
             "early stopping needs a validation split",
-            where="train.early_stopping",
+            where=Key("train", "early_stopping"),
             why="dataset.validation_size is 0",
             fix="set dataset.validation_size, or remove early_stopping",
         )

@@ -5,6 +5,7 @@ import pytest
 
 import dltrain as dl
 from dltrain.errors import GraphError
+from dltrain.places import Key
 
 
 @pytest.fixture(autouse=True)
@@ -38,9 +39,9 @@ def test_names_are_unique_and_scoped(graph):
 
 def test_a_node_remembers_the_line_that_made_it():
     node = dl.constant(1.0) + 2.0
-    assert "test_graph.py:" in node.source
-    with dl.source("model.layers[2]"):
-        assert (node * 2.0).source == "model.layers[2]"
+    assert "test_graph.py:" in str(node.source)
+    with dl.source(Key("model", "layers", 2)):
+        assert (node * 2.0).source == Key("model", "layers", 2)
 
 
 def test_errors_name_op_specs_and_place():

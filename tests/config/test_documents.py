@@ -9,6 +9,7 @@ import pytest
 
 from dltrain.config import load_document
 from dltrain.errors import ConfigError
+from dltrain.places import Position
 
 
 def refused(path: Path) -> str:
@@ -25,7 +26,7 @@ def test_a_file_is_read_with_its_name(tmp_path: Path) -> None:
     document = load_document(str(path))
     assert document.value == {"seed": 3, "name": "é"}
     assert document.text == "seed: 3\nname: é\n"
-    assert document.position(("name",)) == f"{path}:2:1"
+    assert document.position(("name",)) == Position(str(path), 2, 1)
 
 
 def test_a_missing_file_names_the_one_that_was_meant(tmp_path: Path) -> None:

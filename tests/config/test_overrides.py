@@ -8,6 +8,7 @@ import pytest
 
 from dltrain.config import apply_overrides, parse_document
 from dltrain.errors import ConfigError
+from dltrain.places import Position
 
 TEXT = """
 seed: 0
@@ -59,15 +60,15 @@ def test_positions_name_the_override() -> None:
     document = apply_overrides(
         parse_document(TEXT, "x.yaml"), ["optimizer.rates=[1, 2]", "model.layers.1={a: 1}"]
     )
-    assert document.position(("optimizer",)) == "x.yaml:3:1"
-    assert document.position(("optimizer", "name")) == "x.yaml:3:1"
-    assert document.value_position(("optimizer", "name")) == "x.yaml:3:12"
+    assert document.position(("optimizer",)) == Position("x.yaml", 3, 1)
+    assert document.position(("optimizer", "name")) == Position("x.yaml", 3, 1)
+    assert document.value_position(("optimizer", "name")) == Position("x.yaml", 3, 12)
     assert document.position(("optimizer", "rates", 1)) == "override 'optimizer.rates=[1, 2]'"
     assert document.position(("model", "layers", 1, "a")) == "override 'model.layers.1={a: 1}'"
     assert (
         document.position(("model", "layers", 1, "units")) == "override 'model.layers.1={a: 1}'"
     )  # it is gone
-    assert document.position(("model", "layers", 0)) == "x.yaml:6:12"
+    assert document.position(("model", "layers", 0)) == Position("x.yaml", 6, 12)
 
 
 @pytest.mark.parametrize(

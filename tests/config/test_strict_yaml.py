@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dltrain.config import parse_document
 from dltrain.errors import ConfigError
+from dltrain.places import Position
 
 
 @pytest.mark.parametrize(
@@ -74,14 +75,14 @@ def test_positions_of_keys_items_and_values() -> None:
         "seed: 0\noptimizer:\n  name: adam\n  learning_rate:   1e-3\nlayers:\n- dense\n- {name: x, units: 3}",
         "c.yaml",
     )
-    assert document.position(("seed",)) == "c.yaml:1:1"
-    assert document.value_position(("seed",)) == "c.yaml:1:7"
-    assert document.position(("optimizer", "learning_rate")) == "c.yaml:4:3"
-    assert document.value_position(("optimizer", "learning_rate")) == "c.yaml:4:20"
-    assert document.position(("layers", 0)) == "c.yaml:6:3"
-    assert document.position(("layers", 1, "units")) == "c.yaml:7:13"
-    assert document.position(("layers", 1, "nothing")) == "c.yaml:7:3"  # what encloses it
-    assert document.position(("nothing",)) == "c.yaml:1:1"
+    assert document.position(("seed",)) == Position("c.yaml", 1, 1)
+    assert document.value_position(("seed",)) == Position("c.yaml", 1, 7)
+    assert document.position(("optimizer", "learning_rate")) == Position("c.yaml", 4, 3)
+    assert document.value_position(("optimizer", "learning_rate")) == Position("c.yaml", 4, 20)
+    assert document.position(("layers", 0)) == Position("c.yaml", 6, 3)
+    assert document.position(("layers", 1, "units")) == Position("c.yaml", 7, 13)
+    assert document.position(("layers", 1, "nothing")) == Position("c.yaml", 7, 3)  # what encloses it
+    assert document.position(("nothing",)) == Position("c.yaml", 1, 1)
     assert document.text.startswith("seed: 0\n")
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from dltrain.config import Component, Section
 from dltrain.errors import ConfigError
+from dltrain.places import Key
 
 
 class Schedule(Component, kind="toy schedule"):
@@ -96,7 +97,9 @@ class Train(Section):
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
         if self.warmup > self.epochs:
-            raise ConfigError("warm-up longer than training", where="warmup", why="10 > 5", fix="shorten it")
+            raise ConfigError(
+                "warm-up longer than training", where=Key("warmup"), why="10 > 5", fix="shorten it"
+            )
         return self
 
 

@@ -12,6 +12,7 @@ from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError, GraphError
 from dltrain.execution import Session
 from dltrain.layers import Activation, BatchNorm, Dense, Dropout, Flatten, Layer, LayerNorm, Reshape
+from dltrain.places import Key
 
 RNG = np.random.default_rng(5)
 
@@ -227,7 +228,7 @@ def test_inputs_that_do_not_fit_are_refused_with_the_key(
     layer: Layer, shape: tuple[Any, ...], dtype: str, message: str
 ) -> None:
     with Graph(), pytest.raises(GraphError, match=message) as caught:
-        layer.build(Spec(shape, np.dtype(dtype)), seed=0, key="model.layers[2]")
+        layer.build(Spec(shape, np.dtype(dtype)), seed=0, key=Key("model", "layers", 2))
     assert ": model.layers[2]" in str(caught.value)
 
 

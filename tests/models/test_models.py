@@ -12,6 +12,7 @@ from dltrain.autodiff.spec import Array
 from dltrain.execution import Session
 from dltrain.layers import Forward
 from dltrain.models import Autoencoder, BuiltModel, Mlp, Model, Sequential, SoftmaxRegression
+from dltrain.places import Key
 
 RNG = np.random.default_rng(11)
 X = RNG.random((4, 2, 3))
@@ -217,4 +218,4 @@ def test_another_layer_at_the_end_leaves_the_first_values_of_the_others() -> Non
 def test_nodes_name_the_key_they_come_from() -> None:
     _, _, _, forward = built(Sequential(layers=["flatten", {"name": "dense", "units": 3}]), 3)
     assert forward.logits is not None
-    assert forward.logits.source == "model.layers[1]"
+    assert forward.logits.source == Key("model", "layers", 1)
