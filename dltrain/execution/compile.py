@@ -1,7 +1,7 @@
 """The compiler: graph to plan, in passes that each keep the results.
 
-lower (prune, bind sizes) -> fold constants -> rewrite -> merge -> schedule -> group elementwise ->
-direct commits -> memory -> emit.
+lower (prune, bind sizes) -> fold constants -> rewrite -> merge -> reassociate -> schedule -> group
+elementwise -> direct commits -> memory -> emit.
 """
 
 from __future__ import annotations
@@ -20,12 +20,18 @@ from dltrain.compiler.instructions import commit_instructions, instructions
 from dltrain.compiler.ir import Copy, Node, lower
 from dltrain.compiler.memory import allocate
 from dltrain.compiler.merge import merge
+from dltrain.compiler.reassociate import reassociate
 from dltrain.compiler.rewrite import rewrite
 from dltrain.compiler.schedule import group_elementwise, schedule
 from dltrain.compiler.storage import Storage
 from dltrain.execution.plan import Plan
 
-GRAPH_PASSES = {"fold_constants": fold_constants, "rewrite": rewrite, "merge": merge}
+GRAPH_PASSES = {
+    "fold_constants": fold_constants,
+    "rewrite": rewrite,
+    "merge": merge,
+    "reassociate": reassociate,
+}
 
 PASSES = frozenset({*GRAPH_PASSES, "group_elementwise", "direct_commit", "share_memory"})
 """The passes that can be left out, by name; what stays makes the same results, slower."""

@@ -1,18 +1,6 @@
-"""adam, adamw, nadam: momentum divided by the size that a number's gradients have had.
-
-The moments are kept as sums, M = m / (1 - beta1) and V = v / (1 - beta2): M <- beta1 M + g and
-V <- beta2 V + g^2 take one operation less for each number than averages. All factors of the formula that
-are one number a step (the learning rate, 1 - beta1, 1 - beta2, the bias corrections) go into two scalars:
-with c = sqrt((1 - beta2^t) / (1 - beta2)),
-
-    m' / (sqrt(v') + epsilon) = M (1 - beta1) / (1 - beta1^t) * c / (sqrt(V) + epsilon c)
-
-where m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t). The same results, to rounding.
-"""
+"""adam, adamw, nadam: momentum divided by the size that a number's gradients have had."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from pydantic import Field
 
@@ -22,11 +10,10 @@ from dltrain.optimizers.optimizer import Optimizer, Step
 
 
 class Adam(Optimizer, name="adam"):
-    """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2;
-    p <- p - rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon)
-    (Kingma and Ba, 2015, algorithm 1).
+    """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2; m' = m / (1 - beta1^t);
+    v' = v / (1 - beta2^t); p <- p - rate * m' / (sqrt(v') + epsilon) (Kingma and Ba, 2015, algorithm 1).
 
-    m and v start at 0; epsilon is outside of the root. Slots: m / (1 - beta1) and v / (1 - beta2).
+    m and v start at 0; epsilon is outside of the root.
     """
 
     foreign_keys = {
@@ -44,28 +31,25 @@ class Adam(Optimizer, name="adam"):
     beta2: float = Field(0.999, ge=0, lt=1, description="how much of the squares' average each step keeps")
     epsilon: float = Field(1e-8, gt=0, description="added to the root, so that it is never 0")
 
-    @property
-    def slot_names(self) -> tuple[str, ...]:
-        return ("m", "v")
+    def update(self, step: Step) -> Tensor:
+        m = step.average("m", step.gradient, self.beta1)
+        v = step.average("v", ops.square(step.gradient), self.beta2)
+        v_hat = v / _correction(self.beta2, step)
+        change = step.learning_rate * self.first_moment(m, step) / (ops.sqrt(v_hat) + self.epsilon)
+        return self.decayed(step) - change
 
-    def update(self, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
-        new = {
-            "m": self.beta1 * step.slots["m"] + step.gradient,
-            "v": self.beta2 * step.slots["v"] + ops.square(step.gradient),
-        }
-        t = step.count
-        c = ops.sqrt((1 - ops.power(self.beta2, t)) / (1 - self.beta2))
-        rate = step.learning_rate * c * (1 - self.beta1)
-        root = ops.sqrt(new["v"]) + step.scalar(self.epsilon * c)
-        return self.decayed(step) - self.direction(step, new["m"], rate) / root, new
-
-    def direction(self, step: Step, m: Tensor, rate: Tensor) -> Tensor:
-        """What is divided by the root: the corrected first moment, times the rate."""
-        return step.scalar(rate / (1 - ops.power(self.beta1, step.count))) * m
+    def first_moment(self, m: Tensor, step: Step) -> Tensor:
+        """m', the corrected first moment."""
+        return m / _correction(self.beta1, step)
 
     def decayed(self, step: Step) -> Tensor:
         """The parameters after weight decay, of which adam has none."""
         return step.parameters
+
+
+def _correction(beta: float, step: Step, ahead: int = 0) -> Tensor:
+    """1 - beta^(t + ahead): by how much an average that began at 0 is too small."""
+    return step.scalar(1 - ops.power(beta, step.count + ahead))
 
 
 class AdamW(Adam, name="adamw"):
@@ -82,8 +66,7 @@ class AdamW(Adam, name="adamw"):
     def decayed(self, step: Step) -> Tensor:
         if not self.weight_decay:
             return step.parameters
-        share = step.scalar(step.learning_rate * self.weight_decay)
-        return step.parameters - share * (step.kernels() * step.parameters)
+        return step.parameters - step.learning_rate * self.weight_decay * (step.kernels() * step.parameters)
 
 
 class Nadam(Adam, name="nadam"):
@@ -92,8 +75,6 @@ class Nadam(Adam, name="nadam"):
     (Dozat, 2016, algorithm 2, with a constant mu).
     """
 
-    def direction(self, step: Step, m: Tensor, rate: Tensor) -> Tensor:
-        t = step.count
-        ahead = step.scalar(rate * self.beta1 / (1 - ops.power(self.beta1, t + 1)))
-        now = step.scalar(rate / (1 - ops.power(self.beta1, t)))
-        return ahead * m + now * step.gradient
+    def first_moment(self, m: Tensor, step: Step) -> Tensor:
+        ahead = self.beta1 * m / _correction(self.beta1, step, ahead=1)
+        return ahead + (1 - self.beta1) * step.gradient / _correction(self.beta1, step)

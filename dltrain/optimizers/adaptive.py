@@ -1,13 +1,6 @@
-"""rmsprop, adagrad, adadelta: steps divided by the size that a number's gradients have had.
-
-A moving average a <- d a + (1 - d) x is kept as the sum s <- d s + x, which is a / (1 - d): one operation
-less for each number, and the factor 1 - d goes into the step's scalars. The results are the same.
-"""
+"""rmsprop, adagrad, adadelta: steps divided by the size that a number's gradients have had."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from math import sqrt
 
 from pydantic import Field
 
@@ -21,8 +14,8 @@ class RmsProp(Optimizer, name="rmsprop"):
     (Tieleman and Hinton, 2012, lecture 6e).
 
     centered: sqrt(v - a^2) with a <- d a + (1 - d) g, the gradient's standard deviation (Graves, 2013,
-    equations 38 to 41). momentum mu: b <- mu * b + g / (...), p <- p - rate * b. v and a start at 0; epsilon
-    is outside of the root. Slots: v / (1 - d), a / (1 - d) and b.
+    equations 38 to 41). momentum mu: b <- mu * b + g / (...), p <- p - rate * b. v, a and b start at 0;
+    epsilon is outside of the root.
     """
 
     foreign_keys = {
@@ -39,23 +32,16 @@ class RmsProp(Optimizer, name="rmsprop"):
     centered: bool = Field(False, description="whether to divide by the standard deviation instead")
     epsilon: float = Field(1e-8, gt=0, description="added to the root, so that it is never 0")
 
-    @property
-    def slot_names(self) -> tuple[str, ...]:
-        return ("square", *["mean"] * self.centered, *["momentum"] * bool(self.momentum))
-
-    def update(self, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
-        p, g = step.parameters, step.gradient
-        fresh = 1 - self.decay
-        new = {"square": self.decay * step.slots["square"] + ops.square(g)}
-        variance = new["square"]
+    def update(self, step: Step) -> Tensor:
+        g = step.gradient
+        variance = step.average("square", ops.square(g), self.decay)
         if self.centered:
-            new["mean"] = self.decay * step.slots["mean"] + g
-            variance = ops.maximum(variance - fresh * ops.square(new["mean"]), 0)  # below 0 by rounding
-        change = g / (ops.sqrt(variance) + self.epsilon / sqrt(fresh))
-        rate = step.scalar(step.learning_rate / sqrt(fresh))
+            mean = step.average("mean", g, self.decay)
+            variance = ops.maximum(variance - ops.square(mean), 0)  # below 0 by rounding
+        change = g / (ops.sqrt(variance) + self.epsilon)
         if self.momentum:
-            change = new["momentum"] = self.momentum * step.slots["momentum"] + change
-        return p - rate * change, new
+            change = step.keep("momentum", self.momentum * step.slot("momentum") + change)
+        return step.parameters - step.learning_rate * change
 
 
 class Adagrad(Optimizer, name="adagrad"):
@@ -69,21 +55,17 @@ class Adagrad(Optimizer, name="adagrad"):
     learning_rate: float = Field(0.01, gt=0, description="size of a step, before the schedule's factor")
     epsilon: float = Field(1e-10, gt=0, description="added to the root, so that it is never 0")
 
-    @property
-    def slot_names(self) -> tuple[str, ...]:
-        return ("square",)
-
-    def update(self, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
-        p, g, rate = step.parameters, step.gradient, step.scalar(step.learning_rate)
-        square = step.slots["square"] + ops.square(g)
-        return p - rate * (g / (ops.sqrt(square) + self.epsilon)), {"square": square}
+    def update(self, step: Step) -> Tensor:
+        g = step.gradient
+        square = step.keep("square", step.slot("square") + ops.square(g))
+        return step.parameters - step.learning_rate * (g / (ops.sqrt(square) + self.epsilon))
 
 
 class Adadelta(Optimizer, name="adadelta"):
     """v <- d v + (1 - d) g^2; u = sqrt(w + epsilon) / sqrt(v + epsilon) * g; w <- d w + (1 - d) u^2;
     p <- p - rate * u (Zeiler, 2012, algorithm 1, where rate is 1).
 
-    v and w start at 0; epsilon is inside of the roots. Slots: v / (1 - d) and w / (1 - d).
+    v and w start at 0; epsilon is inside of the roots.
     """
 
     foreign_keys = {"rho": "decay", "eps": "epsilon"}
@@ -92,14 +74,9 @@ class Adadelta(Optimizer, name="adadelta"):
     decay: float = Field(0.95, ge=0, lt=1, description="how much of the averages each step keeps")
     epsilon: float = Field(1e-6, gt=0, description="added inside of the roots")
 
-    @property
-    def slot_names(self) -> tuple[str, ...]:
-        return ("square", "change")
-
-    def update(self, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
-        p, g, rate = step.parameters, step.gradient, step.scalar(step.learning_rate)
-        epsilon = self.epsilon / (1 - self.decay)
-        square = self.decay * step.slots["square"] + ops.square(g)
-        change = ops.sqrt((step.slots["change"] + epsilon) / (square + epsilon)) * g
-        new_change = self.decay * step.slots["change"] + ops.square(change)
-        return p - rate * change, {"square": square, "change": new_change}
+    def update(self, step: Step) -> Tensor:
+        v = step.average("square", ops.square(step.gradient), self.decay)
+        w = step.average_before("change", self.decay)
+        change = ops.sqrt(w + self.epsilon) / ops.sqrt(v + self.epsilon) * step.gradient
+        step.average("change", ops.square(change), self.decay)
+        return step.parameters - step.learning_rate * change

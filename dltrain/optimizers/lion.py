@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import Field
 
 from dltrain.autodiff import ops
@@ -15,8 +13,8 @@ class Lion(Optimizer, name="lion"):
     """u = sign(beta1 m + (1 - beta1) g); m <- beta2 m + (1 - beta2) g; p <- p - rate * (u + weight_decay * p)
     (Chen et al., Symbolic discovery of optimization algorithms, 2023, program 1).
 
-    m starts at 0. Only kernels (variables of rank 2 or more) decay. Slot: m / (1 - beta2), whose sign with
-    factors adapted is the same. Good rates are 3 to 10 times smaller than adam's, and decays as much larger.
+    m starts at 0. Only kernels (variables of rank 2 or more) decay. Good rates are 3 to 10 times smaller than
+    adam's, and decays as much larger.
     """
 
     foreign_keys = {
@@ -34,13 +32,10 @@ class Lion(Optimizer, name="lion"):
     beta2: float = Field(0.99, ge=0, lt=1, description="how much of the momentum each step keeps")
     weight_decay: float = Field(0.0, ge=0, description="share of a kernel that decays, times learning_rate")
 
-    @property
-    def slot_names(self) -> tuple[str, ...]:
-        return ("m",)
-
-    def update(self, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
-        p, g, m, rate = step.parameters, step.gradient, step.slots["m"], step.scalar(step.learning_rate)
-        u = ops.sign(self.beta1 * (1 - self.beta2) / (1 - self.beta1) * m + g)
+    def update(self, step: Step) -> Tensor:
+        p, g = step.parameters, step.gradient
+        u = ops.sign(self.beta1 * step.average_before("m", self.beta2) + (1 - self.beta1) * g)
+        step.average("m", g, self.beta2)
         if self.weight_decay:
             u = u + self.weight_decay * step.kernels() * p
-        return p - rate * u, {"m": self.beta2 * m + g}
+        return p - step.learning_rate * u

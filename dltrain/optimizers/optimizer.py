@@ -9,8 +9,7 @@ Whatever is one number a step (the learning rate, the corrections of adam) is wo
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -28,29 +27,53 @@ from dltrain.optimizers.schedules import Constant, Schedule
 Pairs = Sequence[tuple[Tensor, Variable]]
 
 
-@dataclass(frozen=True)
 class Step:
     """What an update formula is a function of. Vectors are packed from all variables, `(numbers,)`.
 
     Attributes:
         parameters: p, the variables before the update.
         gradient: g, clipped.
-        slots: the optimizer's own vectors before the update, 0 before the first.
-        learning_rate: float64 scalar.
+        learning_rate: scalar in the dtype of the vectors.
         count: t, float64 scalar, 1 for the first update.
         variables: what `parameters` is packed from.
+        slots: the optimizer's own vectors by name, as they are before the update, 0 before the first.
+        kept: their values after it.
     """
 
-    parameters: Tensor
-    gradient: Tensor
-    slots: Mapping[str, Variable]
-    learning_rate: Tensor
-    count: Tensor
-    variables: Sequence[Variable]
+    def __init__(
+        self, gradient: Tensor, variables: Sequence[Variable], learning_rate: Tensor, count: Tensor
+    ) -> None:
+        self.parameters, self.gradient, self.variables = ops.pack(variables), gradient, variables
+        self.learning_rate, self.count = self.scalar(learning_rate), count
+        self.slots: dict[str, Variable] = {}
+        self.kept: dict[str, Tensor] = {}
 
     def scalar(self, value: Tensor) -> Tensor:
         """A float64 scalar in the dtype of the vectors."""
-        return ops.cast(value, self.parameters.dtype)
+        return ops.cast(value, self.gradient.dtype)
+
+    def slot(self, name: str) -> Tensor:
+        """The vector that the optimizer keeps under this name, before the update."""
+        if name not in self.slots:
+            zeros = np.zeros(self.gradient.spec.sizes, self.gradient.dtype)
+            self.slots[name] = Variable(zeros, trainable=False, name=name)
+        return self.slots[name]
+
+    def keep(self, name: str, value: Tensor) -> Tensor:
+        """Gives a slot its value after the update, and gives that back."""
+        self.kept[name] = value
+        return value
+
+    def average(self, name: str, x: Tensor, decay: float) -> Tensor:
+        """The exponential moving average a <- decay a + (1 - decay) x, after the update.
+
+        The slot holds the sum a / (1 - decay), which takes an operation less for each number.
+        """
+        return self.keep(name, decay * self.slot(name) + x) * (1 - decay)
+
+    def average_before(self, name: str, decay: float) -> Tensor:
+        """The same before the update."""
+        return self.slot(name) * (1 - decay)
 
     def kernels(self) -> Tensor:
         """1 where a number of the vector belongs to a variable of rank 2 or more, else 0."""
@@ -112,14 +135,9 @@ class Optimizer(Component, kind="optimizer"):
         None, gt=0, description="limit of the Euclidean norm of all gradients together; null for none"
     )
 
-    @property
-    def slot_names(self) -> tuple[str, ...]:
-        """The vectors that the optimizer keeps from step to step."""
-        return ()
-
     @abstractmethod
-    def update(self, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The formula: the new parameters, and the new value of each slot."""
+    def update(self, step: Step) -> Tensor:
+        """The formula: the parameters after the step; what it keeps for the next are slots of the step."""
 
     def compute_gradients(
         self, loss: Tensor, variables: Sequence[Variable] | None = None
@@ -217,12 +235,10 @@ class Optimizer(Component, kind="optimizer"):
     def _updated(
         self, gradient: Tensor, variables: Sequence[Variable], rate: Tensor, count: Tensor
     ) -> list[tuple[Variable, Tensor]]:
-        """The formula applied to the vector of `variables`, cut into pieces again; and the slots."""
-        zeros = np.zeros(gradient.spec.sizes, gradient.dtype)
-        slots = {name: Variable(zeros, trainable=False, name=name) for name in self.slot_names}
-        step = Step(ops.pack(variables), gradient, slots, rate, count, variables)
-        parameters, new_slots = self.update(step)
-        pairs = [(slots[name], value) for name, value in new_slots.items()]
+        """The new values of the slots, and of `variables`, which the formula gives as one vector."""
+        step = Step(gradient, variables, rate, count)
+        parameters = self.update(step)
+        pairs = [(slot, step.kept[name]) for name, slot in step.slots.items()]
         start = 0
         for variable in variables:
             end = start + prod(variable.spec.sizes)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from pydantic import Field, model_validator
 
 from dltrain.autodiff.graph import Tensor
@@ -35,13 +33,9 @@ class Sgd(Optimizer, name="sgd"):
             )
         return self
 
-    @property
-    def slot_names(self) -> tuple[str, ...]:
-        return ("momentum",) if self.momentum else ()
-
-    def update(self, step: Step) -> tuple[Tensor, Mapping[str, Tensor]]:
-        p, g, rate = step.parameters, step.gradient, step.scalar(step.learning_rate)
-        if not self.momentum:
-            return p - rate * g, {}
-        b = self.momentum * step.slots["momentum"] + g
-        return p - rate * (g + self.momentum * b if self.nesterov else b), {"momentum": b}
+    def update(self, step: Step) -> Tensor:
+        change = step.gradient
+        if self.momentum:
+            b = step.keep("momentum", self.momentum * step.slot("momentum") + step.gradient)
+            change = step.gradient + self.momentum * b if self.nesterov else b
+        return step.parameters - step.learning_rate * change

@@ -109,6 +109,33 @@ def test_rewriting(build, remaining):
     assert results[0].tobytes() == results[1].tobytes()
 
 
+@pytest.mark.parametrize(
+    ("build", "remaining"),
+    [
+        (lambda x, a, b: x * a * b, ["multiply", "multiply"]),
+        (lambda x, a, b: a * (x / b), ["divide", "multiply"]),
+        (lambda x, a, b: x / a / b, ["multiply", "divide"]),
+        (lambda x, a, b: x * a / b * a, ["multiply", "divide", "multiply"]),
+        (lambda x, a, b: a * b * x, ["multiply", "multiply"]),
+        (lambda x, a, b: a / x / b, ["divide", "divide"]),
+        (lambda x, a, b: x * a * x * b, ["multiply"] * 3),
+    ],
+)
+def test_numbers_that_scale_an_array_are_joined(build, remaining):
+    x, a, b = dl.placeholder("float64", (3,)), dl.placeholder("float64"), dl.placeholder("float64")
+    y = build(x, a, b)
+    compiled = plan(y, [x, a, b], only("reassociate"))
+    assert sorted(computed(compiled)) == sorted(remaining)
+    fed = {x: [1.0, -2.0, 3.0], a: 0.3, b: 7.0}
+    np.testing.assert_allclose(dl.Session().run(y, fed), dl.Session(passes=only()).run(y, fed), rtol=1e-15)
+
+
+def test_what_is_scaled_and_used_elsewhere_is_not_joined():
+    x, a = dl.placeholder("float32", (3,)), dl.placeholder("float32")
+    scaled = x * a
+    assert computed(plan([scaled * a, scaled], [x, a], only("reassociate"))) == ["multiply", "multiply"]
+
+
 def test_elementwise_runs_become_groups_of_tiles():
     x = dl.placeholder("float32", ("n",))
     y = dl.sqrt(dl.square(x) + 1.0)
