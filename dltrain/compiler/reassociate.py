@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dltrain.autodiff.ops.arithmetic import Divide, Multiply
-from dltrain.compiler.ir import Node, topological_order
+from dltrain.autodiff.walk import postorder
+from dltrain.compiler.ir import Node
 
 
 def reassociate(outputs: Sequence[Node]) -> list[Node]:
-    order = topological_order(outputs)
+    order = postorder(outputs)
     uses = Counter([*outputs, *(source for node in order for source in node.inputs)])
     new: dict[Node, Node] = {}
     for node in order:
