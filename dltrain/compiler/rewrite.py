@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dltrain.autodiff.leaves import Constant, StopGradient
-from dltrain.autodiff.ops.arithmetic import Divide, Multiply, Negative, Power, Subtract
+from dltrain.autodiff.ops.arithmetic import Divide, Multiply, Negative, Power, ScaledPower, Subtract
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.ops.logic import Cast
 from dltrain.autodiff.ops.shape import BroadcastTo, Reshape
@@ -46,6 +46,16 @@ def drop_identity(node: Node) -> Node:
     return x if unchanged and x.spec == node.spec else node
 
 
+def drop_power(node: Node) -> Node:
+    """c x^1, of the derivative of x^2: c * x."""
+    if isinstance(node.op, ScaledPower):
+        scale, x, exponent = node.inputs
+        if _is_all(exponent, 1) and isinstance(scale.op, Constant) and bool(scale.op.value.all()):
+            multiplied = Node(Multiply(), (scale, x), node.spec, node.origin)
+            return multiplied if broadcast_shapes(scale.spec.shape, x.spec.shape) == node.spec.shape else node
+    return node
+
+
 def drop_double_negative(node: Node) -> Node:
     """-(-x): x."""
     if isinstance(node.op, Negative) and isinstance(node.inputs[0].op, Negative):
@@ -73,7 +83,7 @@ def drop_broadcast(node: Node) -> Node:
     return node.with_inputs(tuple(inputs))
 
 
-RULES: tuple[Rule, ...] = (drop_broadcast, drop_identity, drop_double_negative, join_reshapes)
+RULES: tuple[Rule, ...] = (drop_broadcast, drop_identity, drop_power, drop_double_negative, join_reshapes)
 
 
 def _is_all(node: Node, number: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import Graph, Tensor
 from dltrain.autodiff.leaves import constant, placeholder
 from dltrain.errors import GraphError
+from dltrain.execution.compile import PASSES
 from dltrain.execution.session import Session
 
 
@@ -201,3 +203,84 @@ def test_sigmoid_cross_entropy_is_stable(dtype: str) -> None:
     np.testing.assert_allclose(
         gradient(ops.sigmoid_cross_entropy, x, z, dtype=dtype)[0], [0, 0, -1, 1, 0, 0.25], atol=1e-12
     )
+
+
+def slope(y: Tensor, x: Tensor) -> Tensor:
+    (found,) = gradients(y, [x])
+    assert found is not None
+    return found
+
+
+def derivatives(y: Tensor, x: Tensor, count: int) -> list[Tensor]:
+    """y and its first derivatives in x, each the sum's gradient of the one before."""
+    found = [y]
+    for _ in range(count):
+        found.append(slope(found[-1], x))
+    return found
+
+
+def falling(exponent: float, order: int) -> float:
+    """n (n - 1) ... (n - order + 1)."""
+    return math.prod(exponent - k for k in range(order))
+
+
+BASES = np.array([0.0, 1e-200, 1e-155, 0.3, 1.7, -0.6, -0.0])
+
+
+@pytest.mark.parametrize("passes", [PASSES, frozenset()], ids=["compiled", "plain"])
+@pytest.mark.parametrize("exponent_is", ["a number", "a tensor"])
+@pytest.mark.parametrize("exponent", [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 0.5, 2.5])
+def test_derivatives_of_a_power_in_the_base_up_to_order_6(
+    exponent: float, exponent_is: str, passes: frozenset[str]
+) -> None:
+    """n (n - 1) ... (n - k + 1) x^(n - k): 0 where a factor is, also at x = 0."""
+    bases = BASES if exponent == int(exponent) else BASES[:5]
+    with Graph(), np.errstate(all="ignore"):
+        a, b = placeholder("float64", (len(bases),)), placeholder("float64", ())
+        found = derivatives(a ** (b if exponent_is == "a tensor" else exponent), a, 6)
+        values = Session(passes=passes).run(found, {a: bases, b: exponent})
+        for order, value in enumerate(values):
+            factor = falling(exponent, order)
+            expected = factor * bases ** (exponent - order) if factor else np.zeros(len(bases))
+            np.testing.assert_allclose(value, expected, rtol=1e-13, atol=0, err_msg=f"derivative {order}")
+
+
+@pytest.mark.parametrize("exponent", [-1.5, -1.0, 0.0, 1.0, 3.0])
+def test_derivatives_of_a_power_in_the_exponent_up_to_order_6(exponent: float) -> None:
+    """a^b log(a)^k, taken as 0 at a = 0."""
+    bases = np.array([0.0, 0.4, 1.0, 2.5])
+    with Graph(), np.errstate(all="ignore"):
+        b = placeholder("float64", (4,))
+        found = derivatives(ops.power(bases, b), b, 6)
+        for order, value in enumerate(Session().run(found[1:], {b: [exponent] * 4}), start=1):
+            expected = [0, *(bases[1:] ** exponent * np.log(bases[1:]) ** order)]
+            np.testing.assert_allclose(value, expected, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0, -1.0, 1.5])
+def test_mixed_derivatives_of_a_power(exponent: float) -> None:
+    """d/db of b a^(b-1) and of b (b-1) a^(b-2), and the same in the other order."""
+    bases = np.array([1e-3, 0.4, 1.0, 2.5])
+    with Graph():
+        a, b = placeholder("float64", (4,)), placeholder("float64", (4,))
+        _, in_a, in_aa = derivatives(a**b, a, 2)
+        in_ab, in_aab, in_ba = slope(in_a, b), slope(in_aa, b), slope(slope(a**b, b), a)
+        found = Session().run([in_ab, in_ba, in_aab], {a: bases, b: [exponent] * 4})
+    n, log = exponent, np.log(bases)
+    second = bases ** (n - 1) * (1 + n * log)
+    third = bases ** (n - 2) * (2 * n - 1 + n * (n - 1) * log)
+    for value, expected in zip(found, [second, second, third], strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("function", "alpha"), [(ops.elu, 1.0), (ops.elu, 0.3), (ops.expm1, 1.0)])
+def test_slopes_of_what_is_near_its_limit_keep_their_digits(
+    function: Callable[..., Tensor], alpha: float
+) -> None:
+    """Derivatives 1 to 3 of alpha (exp(x) - 1) are alpha exp(x), far below 1 too."""
+    points = np.array([-80.0, -17.0, -5.0, -0.1], "float32")
+    with Graph():
+        x = placeholder("float32", (4,))
+        found = derivatives(function(x, alpha) if function is ops.elu else function(x), x, 3)
+        for value in Session().run(found[1:], {x: points}):
+            np.testing.assert_allclose(value, alpha * np.exp(points.astype("float64")), rtol=1e-6)

@@ -11,6 +11,7 @@ import numpy as np
 from dltrain.autodiff.graph import Tensor, TensorLike, name_scope
 from dltrain.autodiff.ops.arithmetic import multiply
 from dltrain.autodiff.ops.bases import FloatElementwise, operand
+from dltrain.autodiff.ops.exponential import exp
 from dltrain.autodiff.ops.logic import greater, where
 from dltrain.autodiff.spec import Array
 
@@ -108,7 +109,9 @@ class Elu(FloatElementwise):
         np.add(out, negative_part, out=out)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        return upstream * where(greater(node.inputs[0], 0), 1, node + self.alpha)
+        (x,) = node.inputs
+        positive = greater(x, 0)
+        return upstream * where(positive, 1, self.alpha * exp(where(positive, 0, x)))
 
 
 def elu(x: TensorLike, alpha: float = 1.0, name: str | None = None) -> Tensor:

@@ -14,6 +14,7 @@ from dltrain.autodiff.graph import Tensor, TensorLike
 from dltrain.autodiff.ops.bases import Arithmetic, FloatElementwise, operand, operands
 from dltrain.autodiff.ops.exponential import log
 from dltrain.autodiff.ops.logic import equal, greater, less, where
+from dltrain.autodiff.spec import Array
 
 
 class Add(Arithmetic):
@@ -116,9 +117,7 @@ class Power(FloatElementwise):
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs
-        slope_in_a = where(equal(b, 0), 0, b * a ** (b - 1))  # 0 a^-1 would be nan at a = 0
-        log_a = where(equal(a, 0), 0, log(a))
-        return upstream * slope_in_a, upstream * node * log_a
+        return upstream * ScaledPower()(b, a, b - 1), upstream * _slope_in_exponent(node, a)
 
 
 def power(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
@@ -128,6 +127,29 @@ def power(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
     as 0 at a = 0, nan for a < 0.
     """
     return Power()(*operands(a, b), name=name)
+
+
+class ScaledPower(FloatElementwise):
+    """c a^b, and 0 where c is 0, whatever the power: so every derivative of a^n in a is right at a = 0."""
+
+    formula = "{0} == 0 ? 0 : {0} * pow{F}({1}, {2})"
+    in_place = False
+
+    def compute(self, c: Array, a: Array, b: Array, *, out: Array) -> None:
+        np.power(a, b, out=out)
+        np.multiply(out, c, out=out)
+        np.copyto(out, 0, where=np.equal(c, 0))
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        c, a, b = node.inputs
+        in_a = ScaledPower()(c * b, a, b - 1)
+        return upstream * a**b, upstream * in_a, upstream * _slope_in_exponent(node, a)
+
+
+def _slope_in_exponent(power: Tensor, a: Tensor) -> Tensor:
+    """power * log(a), and 0 at a = 0."""
+    is_zero = equal(a, 0)
+    return where(is_zero, 0, power) * log(where(is_zero, 1, a))
 
 
 class Abs(Arithmetic):

@@ -45,7 +45,7 @@ class Expm1(FloatElementwise):
     ufunc = np.expm1
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        return upstream * (node + 1)
+        return upstream * exp(node.inputs[0])  # node + 1 would lose what is far below 1
 
 
 def expm1(x: TensorLike, name: str | None = None) -> Tensor:
