@@ -16,7 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from dltrain.datasets.reading import CHUNK, part_path
+from dltrain.datasets.reading import CHUNK
+from dltrain.errors import DataError
+from dltrain.files.plain import open_plain_file
+from dltrain.files.temporary import remove_abandoned, temporary_file
 
 HEADER = struct.Struct("<8sQq8sI")  # the rest: _stamp; the content's CRC-32
 
@@ -35,14 +38,15 @@ def open_kept(source: BinaryIO, decompress: Callable[[], Iterable[bytes]]) -> Bi
     folder, name = os.path.split(source.name)
     path = Path(folder, ".cache", f"{name}.decompressed")
     try:
+        remove_abandoned(path.parent)
         stamp = _stamp(source)
         if kept := _open_if_right(path, stamp):
             return kept
         path.parent.mkdir(exist_ok=True)
         try:
-            with part_path(path.parent, name) as part:
-                _write(part, stamp, decompress())
-                os.replace(part, path)
+            with temporary_file(path) as temporary:
+                _write(temporary, stamp, decompress())
+                os.replace(temporary, path)
         finally:
             with suppress(OSError):
                 path.parent.rmdir()  # which is refused unless the folder is empty
@@ -63,7 +67,7 @@ def _stamp(source: BinaryIO) -> bytes:
 
 def _write(path: Path, stamp: bytes, parts: Iterable[bytes]) -> None:
     checksum = 0
-    with open(path, "xb") as file:
+    with open(path, "wb") as file:
         file.seek(HEADER.size)
         for part in parts:
             file.write(part)
@@ -75,8 +79,8 @@ def _write(path: Path, stamp: bytes, parts: Iterable[bytes]) -> None:
 def _open_if_right(path: Path, stamp: bytes) -> BinaryIO | None:
     """The file at `path` behind its header, if it is there, undamaged and of this stamp."""
     try:
-        file = open(path, "rb")  # noqa: SIM115  the caller's to close
-    except FileNotFoundError:
+        file = os.fdopen(open_plain_file(path, error=DataError), "rb")
+    except (FileNotFoundError, DataError):
         return None
     header = file.read(HEADER.size)
     if header[:-4] == stamp and _checksum(file) == int.from_bytes(header[-4:], "little"):

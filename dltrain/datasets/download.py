@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from dltrain.datasets.published import PublishedFile, PublishedSet
-from dltrain.datasets.reading import open_content, part_path
+from dltrain.datasets.reading import open_content
 from dltrain.datasets.transfer import TransferError, transfer
-from dltrain.errors import DataError, StorageError
+from dltrain.errors import DataError
+from dltrain.files.atomic import sync_folder
+from dltrain.files.storage_errors import storage_errors
+from dltrain.files.temporary import remove_abandoned, temporary_file
 
 
 class Reporter(Protocol):
@@ -47,7 +49,8 @@ def download(
         StorageError: a file cannot be read or written.
     """
     mirrors = list(mirrors or published.mirrors)
-    with _storage_errors(folder):
+    with storage_errors(folder, "cannot store the data set"):
+        remove_abandoned(folder)
         for file in _missing_files(published, folder, reporter):
             failures = []
             for mirror in mirrors:
@@ -92,7 +95,8 @@ def copy_from(source: Path, published: PublishedSet, folder: Path, reporter: Rep
     """
     if not source.exists():
         raise DataError("no such file or folder", where=str(source))
-    with _storage_errors(folder):
+    with storage_errors(folder, "cannot store the data set"):
+        remove_abandoned(folder)
         if source.is_file() and all(file.fault(source) for file in published.files):
             raise DataError(
                 f"not a file of {published.title}", where=str(source), why="its checksum fits none"
@@ -138,29 +142,19 @@ class _WrongContentError(Exception):
 def _place(file: PublishedFile, folder: Path, bring: Callable[[BinaryIO], None]) -> Path:
     """Puts the file that `bring` writes into the folder if its checksum is right; else leaves no trace."""
     folder.mkdir(parents=True, exist_ok=True)
-    with part_path(folder, file.name) as part_file:
-        with open(part_file, "x+b") as part:
+    with temporary_file(folder / file.name) as temporary:
+        with open(temporary, "r+b") as part:
             bring(part)
             part.flush()
             os.fsync(part.fileno())
             part.seek(0)
             _, compressed = open_content(part)
-        if fault := file.fault(part_file):
+        if fault := file.fault(temporary):
             raise _WrongContentError(fault)
         damaged = file.find(folder)
         path = folder / (f"{file.name}.gz" if compressed else file.name)
-        os.replace(part_file, path)
-        if damaged and damaged != path:
-            damaged.unlink(missing_ok=True)
-        return path
-
-
-@contextmanager
-def _storage_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        place = os.fspath(error.filename or folder)
-        raise StorageError(
-            "cannot store the data set", where=place, why=error.strerror or str(error)
-        ) from error
+        os.replace(temporary, path)
+    sync_folder(folder)
+    if damaged and damaged != path:
+        damaged.unlink(missing_ok=True)
+    return path

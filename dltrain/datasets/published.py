@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from dltrain.datasets.reading import CHUNK, open_content
+from dltrain.files.storage_errors import storage_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class PublishedFile:
 
     def fault(self, path: Path) -> str:
         """What is wrong with the copy at `path`, "" if nothing. Decompresses no more than it must."""
-        with open(path, "rb") as file:
+        with storage_errors(path, "cannot read the file"), open(path, "rb") as file:
             stream, limit = open_content(file)[0], self.content_size
             if self.sha256_of == "gzip":
                 stream, limit = file, self.size_limit

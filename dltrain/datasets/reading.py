@@ -5,10 +5,6 @@ from __future__ import annotations
 import gzip
 import mmap
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
@@ -66,14 +62,3 @@ def map_array(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], offs
     """
     mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return np.ndarray(shape, dtype, mapping, offset)
-
-
-@contextmanager
-def part_path(folder: Path, name: str) -> Iterator[Path]:
-    """A path in `folder` for a file to be made under, and then renamed; what is left there is removed."""
-    # The name is nobody else's, so that several processes that make the same file do not meet.
-    path = folder / f".{name}.{secrets.token_hex(8)}.part"
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)

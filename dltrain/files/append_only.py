@@ -6,8 +6,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from dltrain.errors import RunError, StorageError
-from dltrain.files.atomic import BINARY, storage_errors, write_all
+from dltrain.errors import StorageError
+from dltrain.files.atomic import write_all
+from dltrain.files.plain import open_plain_file
+from dltrain.files.storage_errors import storage_errors
 
 
 class AppendOnlyFile:
@@ -17,14 +19,15 @@ class AppendOnlyFile:
         path: the file.
         new: create it (it must not exist yet), or continue one that is there.
 
-    Raises StorageError when the file cannot be opened or written, or was removed in the meantime.
+    Raises StorageError when the file is no plain one, cannot be opened or written, or was removed in the
+    meantime.
     """
 
     def __init__(self, path: Path, *, new: bool) -> None:
         self.path = path
-        flags = os.O_RDWR | os.O_APPEND | BINARY | (os.O_CREAT | os.O_EXCL if new else 0)
+        flags = os.O_RDWR | os.O_APPEND | (os.O_CREAT | os.O_EXCL if new else 0)
         with storage_errors(path, "cannot create" if new else "cannot open"):
-            self._descriptor = os.open(path, flags, 0o666)
+            self._descriptor = open_plain_file(path, error=StorageError, flags=flags)
             self.size = os.fstat(self._descriptor).st_size
 
     def append(self, data: bytes) -> None:
@@ -47,14 +50,9 @@ class AppendOnlyFile:
             os.fsync(self._descriptor)
 
     def truncate_to(self, size: int) -> None:
-        """Cuts the file back to its first `size` bytes. Raises RunError when it has fewer."""
+        """Cuts the file back to its first `size` bytes. Raises ValueError when it has fewer."""
         if not 0 <= size <= self.size:
-            raise RunError(
-                "file is shorter than its checkpoint says",
-                where=str(self.path),
-                why=f"it has {self.size} bytes, the checkpoint was saved at byte {size}",
-                fix="put the complete file back, or start a new run",
-            )
+            raise ValueError(f"a file of {self.size} bytes is not cut back to {size}")
         with storage_errors(self.path):
             os.ftruncate(self._descriptor, size)
             os.fsync(self._descriptor)
@@ -62,9 +60,9 @@ class AppendOnlyFile:
 
     def byte_before(self, position: int) -> bytes:
         """The byte that ends at `position`; empty where the file has none."""
-        with storage_errors(self.path, "cannot read"), self.path.open("rb") as file:
-            file.seek(max(position - 1, 0))
-            return file.read(1) if position > 0 else b""
+        with storage_errors(self.path, "cannot read"):
+            os.lseek(self._descriptor, max(position - 1, 0), os.SEEK_SET)
+            return os.read(self._descriptor, 1) if position > 0 else b""
 
     def close(self) -> None:
         """Closes the file; closing twice is harmless."""

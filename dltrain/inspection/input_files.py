@@ -13,7 +13,7 @@ from dltrain.datasets import read_idx
 from dltrain.datasets.npz import UNREADABLE
 from dltrain.datasets.reading import require_file
 from dltrain.errors import DataError, UsageError
-from dltrain.files.atomic import storage_errors
+from dltrain.files.storage_errors import storage_errors
 
 ENDINGS = (".npy", ".png", ".idx", ".gz", "-ubyte")
 

@@ -15,7 +15,7 @@ from dltrain.config import dump, parse, parse_document, to_yaml
 from dltrain.errors import ConfigError, RunError
 from dltrain.execution import Session
 from dltrain.execution.session import Kernels
-from dltrain.files.atomic import storage_errors
+from dltrain.files.storage_errors import storage_errors
 from dltrain.runs.checkpoints import CheckpointStore
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.saved_state import SavedState

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from dltrain.errors import RunError
-from dltrain.files.atomic import read_plain_file
+from dltrain.files.plain import read_plain_file
 
 FORMAT = 1
 STATE = "state.safetensors"
@@ -64,7 +64,7 @@ class Manifest:
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """Reads and verifies the file at `path`. Raises OSError or RunError."""
-        data = read_plain_file(path, at_most=_LARGEST_MANIFEST)
+        data = read_plain_file(path, at_most=_LARGEST_MANIFEST, error=RunError)
         body, seal, end = data.rpartition(_SEAL)
         if not seal or end != hashlib.sha256(body + seal).hexdigest().encode() + b'"\n}\n':
             raise damaged(path, "its content does not match its SHA-256")

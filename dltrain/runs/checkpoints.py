@@ -24,15 +24,10 @@ from typing import Any
 import numpy as np
 
 from dltrain.errors import RunError, StorageError
-from dltrain.files.atomic import (
-    read_plain_file,
-    remove_temporary,
-    storage_errors,
-    sync_folder,
-    temporary_name,
-    write_atomically,
-    write_new_file,
-)
+from dltrain.files.atomic import sync_folder, write_atomically, write_file
+from dltrain.files.plain import read_plain_file
+from dltrain.files.storage_errors import storage_errors
+from dltrain.files.temporary import remove_temporary, temporary_folder, temporary_name
 from dltrain.runs.checkpoint_format import (
     MANIFEST,
     STATE,
@@ -106,12 +101,12 @@ class CheckpointStore:
         with storage_errors(path, "cannot save checkpoint"):
             self._tidy()
             best_step = step if best else self._pointed("best")
-            temporary = temporary_name(path)
             try:
-                write_checkpoint(temporary, step, epoch, arrays, trainer_state, best_step)
-                if path.exists():
-                    os.rename(path, _replaced(path))
-                os.rename(temporary, path)
+                with temporary_folder(path) as temporary:
+                    write_checkpoint(temporary, step, epoch, arrays, trainer_state, best_step)
+                    if path.exists():
+                        os.rename(path, _replaced(path))
+                    os.rename(temporary, path)
                 sync_folder(self.folder)
                 self._point("best", best_step)
                 self._point("last", step)
@@ -187,7 +182,7 @@ class CheckpointStore:
         path = self.folder / pointer
         with storage_errors(path, "cannot read"):
             try:
-                line = read_plain_file(path, at_most=100)
+                line = read_plain_file(path, at_most=100, error=RunError)
             except FileNotFoundError:
                 return None
         match = _NAME.match(line.decode(errors="replace"))
@@ -241,12 +236,11 @@ def write_checkpoint(
     trainer_state: Mapping[str, Any],
     best_step: int | None = None,
 ) -> None:
-    """Makes `folder` with the files of a checkpoint, flushes them to disk, and reads them back.
+    """Fills `folder` with the files of a checkpoint, flushes them to disk, and reads them back.
 
     To be renamed once it is whole. Raises OSError or StorageError and leaves what was written so far.
     """
-    os.mkdir(folder)
-    digest = write_new_file(folder / STATE, array_parts(arrays))
+    digest = write_file(folder / STATE, array_parts(arrays))
     manifest = Manifest(
         step=step,
         epoch=epoch,
@@ -256,7 +250,7 @@ def write_checkpoint(
         state_bytes=(folder / STATE).stat().st_size,
         state_sha256=digest,
     )
-    write_new_file(folder / MANIFEST, [manifest.to_bytes()])
+    write_file(folder / MANIFEST, [manifest.to_bytes()])
     sync_folder(folder)
     try:
         read_checkpoint(folder, step)
@@ -282,7 +276,7 @@ def read_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
     with storage_errors(path, "cannot read checkpoint"):
         try:
             manifest = Manifest.read(path / MANIFEST)
-            data = read_plain_file(path / STATE, at_most=manifest.state_bytes)
+            data = read_plain_file(path / STATE, at_most=manifest.state_bytes, error=RunError)
         except FileNotFoundError as error:
             raise damaged(path, f"{Path(error.filename).name} is missing") from error
     if step is not None and manifest.step != step:

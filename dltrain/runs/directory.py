@@ -21,12 +21,10 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from dltrain.errors import DltrainError, RunError
-from dltrain.files.atomic import (
-    read_plain_file,
-    remove_temporary,
-    storage_errors,
-    write_atomically,
-)
+from dltrain.files.atomic import write_atomically
+from dltrain.files.plain import read_plain_file
+from dltrain.files.storage_errors import storage_errors
+from dltrain.files.temporary import remove_temporary
 from dltrain.runs.lock import RunLock
 from dltrain.runs.names import find_run, new_run_folder
 
@@ -222,7 +220,8 @@ class RunDirectory:
         """The content of `run.json`. Raises RunError when it is missing or damaged."""
         with storage_errors(self.record_file, "cannot read"):
             try:
-                record = json.loads(read_plain_file(self.record_file, at_most=_LARGEST_RECORD))
+                content = read_plain_file(self.record_file, at_most=_LARGEST_RECORD, error=RunError)
+                record = json.loads(content)
             except FileNotFoundError as error:
                 raise RunError(
                     "not a run directory",

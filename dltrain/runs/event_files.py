@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dltrain.files.append_only import AppendOnlyFile
-from dltrain.files.atomic import storage_errors
+from dltrain.files.storage_errors import storage_errors
 from dltrain.training.records import EpochDone
 
 _NAME = "events.out.tfevents."

@@ -7,7 +7,6 @@ with `batch:`, of the placeholders.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,9 @@ from dltrain.errors import ConfigError, DivergedError, GraphError, RunError
 from dltrain.execution import Session
 from dltrain.execution.function import Fetches
 from dltrain.execution.session import Kernels
-from dltrain.files.atomic import storage_errors, sync_folder, temporary_name
+from dltrain.files.atomic import sync_folder
+from dltrain.files.storage_errors import storage_errors
+from dltrain.files.temporary import temporary_folder
 from dltrain.runs.checkpoint_format import damaged
 from dltrain.runs.checkpoints import read_checkpoint, write_checkpoint
 from dltrain.runs.directory import RunDirectory
@@ -35,17 +36,13 @@ def save_failure(path: Path, error: NonFiniteLoss, variables: Mapping[str, Array
     arrays = {**variables, **{_BATCH + name: array for name, array in error.feeds.items()}}
     failed = state.model_copy(update={"failure": DescribedFailure(loss=error.loss, why=error.why)})
     step, epoch = state.counters["step"], state.counters["epoch"]
-    temporary, earlier = temporary_name(path), temporary_name(path)
     with storage_errors(path, "cannot save the step that failed"):
-        try:
+        with temporary_folder(path) as temporary, temporary_folder(path) as earlier:
             write_checkpoint(temporary, step, epoch, arrays, failed.model_dump())
             if path.exists():
-                os.rename(path, earlier)
+                os.rename(path, earlier / path.name)
             os.rename(temporary, path)
-            sync_folder(path.parent)
-        finally:
-            for rest in (temporary, earlier):
-                shutil.rmtree(rest, ignore_errors=True)
+        sync_folder(path.parent)
 
 
 @dataclass(frozen=True)

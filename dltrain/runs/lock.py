@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from dltrain.errors import RunError
-from dltrain.files.atomic import BINARY, storage_errors, write_all
+from dltrain.files.atomic import write_all
+from dltrain.files.plain import BINARY
+from dltrain.files.storage_errors import storage_errors
 
 if sys.platform == "win32":
     import msvcrt

@@ -12,13 +12,16 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from dltrain.errors import RunError
 from dltrain.files.append_only import AppendOnlyFile
-from dltrain.files.atomic import size_of_plain_file, storage_errors, write_atomically
+from dltrain.files.atomic import write_atomically
+from dltrain.files.plain import open_plain_file
+from dltrain.files.storage_errors import storage_errors
 from dltrain.training.records import EpochDone, Finished
 
 _LINES = "metrics.jsonl"
@@ -63,12 +66,13 @@ class MetricsFiles:
         with storage_errors(folder, "cannot read"):
             for name in (_LINES, _TABLE):
                 try:
-                    size_of_plain_file(folder / name)
+                    descriptor = open_plain_file(folder / name, error=RunError)
                 except FileNotFoundError:
                     fix = "put it back, or start a new run"
                     raise RunError("file is missing", where=str(folder / name), fix=fix) from None
-            with (folder / _TABLE).open("rb") as file:
-                header = file.readline(_LONGEST_HEADER).decode(errors="replace").rstrip("\n").split(",")
+                with os.fdopen(descriptor, "rb") as file:
+                    first_line = file.readline(_LONGEST_HEADER)  # the table's is the one that counts
+        header = first_line.decode(errors="replace").rstrip("\n").split(",")
         if tuple(header[: len(_FIRST_COLUMNS)]) != _FIRST_COLUMNS:
             why, fix = "its first line is not its header", "put the original file back, or start a new run"
             raise RunError("damaged file", where=str(folder / _TABLE), why=why, fix=fix)
@@ -120,6 +124,13 @@ class MetricsFiles:
         Raises RunError when a file is shorter than that, or has no end of line there.
         """
         for file, size in ((self._lines, position[_LINES]), (self._table, position[_TABLE])):
+            if not 0 <= size <= file.size:
+                raise RunError(
+                    "file is shorter than its checkpoint says",
+                    where=str(file.path),
+                    why=f"it has {file.size} bytes, the checkpoint was saved at byte {size}",
+                    fix="put the complete file back, or start a new run",
+                )
             if file.byte_before(size) not in (b"", b"\n"):
                 raise RunError(
                     "file was changed after its checkpoint",

@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from dltrain.errors import RunError, UsageError
-from dltrain.files.atomic import storage_errors, sync_folder
+from dltrain.files.atomic import sync_folder
+from dltrain.files.storage_errors import storage_errors
 
 SUFFIX_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 

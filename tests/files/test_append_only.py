@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dltrain.errors import RunError, StorageError
+from dltrain.errors import StorageError
 from dltrain.files.append_only import AppendOnlyFile
 
 
@@ -31,7 +31,7 @@ def test_it_is_cut_back_and_continued(tmp_path: Path) -> None:
     assert [file.byte_before(position) for position in (0, 3, 4, 9)] == [b"", b"e", b"\n", b""]
     file.truncate_to(4)
     file.append(b"three\n")
-    with pytest.raises(RunError, match="has 10 bytes, the checkpoint was saved at byte 11"):
+    with pytest.raises(ValueError, match="a file of 10 bytes is not cut back to 11"):
         file.truncate_to(11)
     file.close()
     assert (tmp_path / "a").read_bytes() == b"one\nthree\n"
@@ -69,6 +69,16 @@ def test_a_piece_that_does_not_fit_leaves_no_part_of_it(
     file.append(b"again\n")
     file.close()
     assert (tmp_path / "a").read_bytes() == b"whole\nagain\n"
+
+
+def test_only_a_plain_file_is_continued(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"whole")
+    (tmp_path / "link").symlink_to("elsewhere")
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for its other end for ever
+    for name in ("link", "pipe", "."):
+        with pytest.raises(StorageError, match="not a plain file"):
+            AppendOnlyFile(tmp_path / name, new=False)
+    assert (tmp_path / "elsewhere").read_bytes() == b"whole"
 
 
 def test_a_removed_file_is_noticed(tmp_path: Path) -> None:

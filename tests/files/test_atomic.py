@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dltrain.errors import RunError, StorageError
-from dltrain.files.atomic import read_plain_file, write_all, write_atomically
+from dltrain.errors import StorageError
+from dltrain.files.atomic import write_all, write_atomically
 
 
 def test_content_is_written_and_replaced(tmp_path: Path) -> None:
@@ -65,15 +65,3 @@ def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with (tmp_path / "a").open("wb") as file:
         write_all(file.fileno(), b"0123456789")
     assert (tmp_path / "a").read_bytes() == b"0123456789"
-
-
-def test_only_plain_files_of_the_expected_size_are_read(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"12345")
-    assert read_plain_file(tmp_path / "a", at_most=5) == b"12345"
-    with pytest.raises(RunError, match="5 bytes, at most 4"):
-        read_plain_file(tmp_path / "a", at_most=4)
-    (tmp_path / "link").symlink_to(tmp_path / "a")
-    os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer for ever
-    for name in ("link", "pipe", "."):
-        with pytest.raises(RunError, match="not a plain file"):
-            read_plain_file(tmp_path / name)

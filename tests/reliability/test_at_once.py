@@ -148,7 +148,7 @@ def test_eight_downloads_one_of_which_is_killed(servers: list[ForkServer], tmp_p
         return ended.err
 
     def rests() -> list[Path]:
-        return list(folder.glob(".*.part"))
+        return list(folder.glob(".*.tmp"))
 
     server, victim = start(0, "slow")
     while not any(path.stat().st_size for path in rests()):
