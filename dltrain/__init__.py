@@ -7,12 +7,32 @@ gives the core (`dl.placeholder`, `dl.Variable`, `dl.gradients`, `dl.Session`, .
 imported when it is first used.
 """
 
+TYPE_CHECKING = False  # True for type checkers; importing typing would cost `--help` half of its time again
+
+if TYPE_CHECKING:  # says to type checkers what `__getattr__` finds at run time
+    from dltrain import autodiff as autodiff
+    from dltrain import config as config
+    from dltrain import costs as costs
+    from dltrain import datasets as datasets
+    from dltrain import errors as errors
+    from dltrain import execution as execution
+    from dltrain import layers as layers
+    from dltrain import metrics as metrics
+    from dltrain import models as models
+    from dltrain import optimizers as optimizers
+    from dltrain import training as training
+    from dltrain.autodiff import *
+    from dltrain.autodiff.ops import *
+    from dltrain.execution import *
+
 __version__ = "0.1.0"
 
 _MODULES = (
     "autodiff",
+    "config",
     "costs",
     "datasets",
+    "errors",
     "execution",
     "layers",
     "metrics",
@@ -20,23 +40,28 @@ _MODULES = (
     "optimizers",
     "training",
 )
+_HOMES = ("dltrain.autodiff", "dltrain.execution", "dltrain.autodiff.ops")
 
 
-def __getattr__(name: str) -> object:
-    from importlib import import_module  # here, so that `dltrain --help` stays quick
+def _find(name: str) -> object:
+    """The module, or the name of one of the `_HOMES`; imported here, so that `dltrain --help` stays quick."""
+    from importlib import import_module
 
     if name in _MODULES:
         return import_module(f"dltrain.{name}")
     if not name.startswith("_"):
-        for home in ("dltrain.autodiff", "dltrain.execution", "dltrain.autodiff.ops"):
-            module = import_module(home)
-            if name in module.__all__:
-                return getattr(module, name)
+        for home in map(import_module, _HOMES):
+            if name in home.__all__:
+                return getattr(home, name)
     raise AttributeError(f"module 'dltrain' has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
-    from dltrain import autodiff, execution
-    from dltrain.autodiff import ops
+if not TYPE_CHECKING:  # for type checkers a wrong name is to be an error
+    __getattr__ = _find
 
-    return sorted({"__version__", *_MODULES, *autodiff.__all__, *execution.__all__, *ops.__all__})
+
+def __dir__() -> list[str]:
+    from importlib import import_module
+
+    names = (name for home in map(import_module, _HOMES) for name in home.__all__)
+    return sorted({"__version__", *_MODULES, *names})

@@ -11,20 +11,19 @@ train, test = data.splits["train"], data.splits["test"]
 rng = np.random.default_rng(0)
 
 
-def dense(inputs: dl.Tensor, units: int, name: str) -> dl.Tensor:
-    """inputs W + b, with W drawn from a normal distribution of standard deviation 1, as in the course."""
+def dense(x: dl.Tensor, inputs: int, units: int, name: str) -> dl.Tensor:
+    """x W + b, with W drawn from a normal distribution of standard deviation 1, as in the course."""
     with dl.name_scope(name):
-        shape = (inputs.shape[-1], units)
-        W = dl.Variable(rng.normal(size=shape), dtype="float32", name="W")
+        W = dl.Variable(rng.normal(size=(inputs, units)), dtype="float32", name="W")
         b = dl.Variable(np.zeros(units), dtype="float32", name="b")
-        return inputs @ W + b
+        return x @ W + b
 
 
 x = dl.placeholder("float32", ("batch", 28, 28), name="images")
 y = dl.placeholder("int64", ("batch",), name="labels")
-hidden1 = dl.sigmoid(dense(dl.reshape(x, ("batch", 784)), 256, "hidden1"))
-hidden2 = dl.sigmoid(dense(hidden1, 128, "hidden2"))
-logits = dense(hidden2, 10, "output")
+hidden1 = dl.sigmoid(dense(dl.reshape(x, ("batch", 784)), 784, 256, "hidden1"))
+hidden2 = dl.sigmoid(dense(hidden1, 256, 128, "hidden2"))
+logits = dense(hidden2, 128, 10, "output")
 cost = dl.mean(dl.softmax_cross_entropy(logits, y))
 accuracy = dl.mean(dl.cast(dl.equal(dl.argmax(logits, axis=1), y), "float32"))
 

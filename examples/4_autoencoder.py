@@ -12,18 +12,17 @@ train, test = data.splits["train"], data.splits["test"]
 rng = np.random.default_rng(0)
 
 
-def dense(inputs: dl.Tensor, units: int, name: str) -> dl.Tensor:
+def dense(x: dl.Tensor, inputs: int, units: int, name: str) -> dl.Tensor:
     with dl.name_scope(name):
-        shape = (inputs.shape[-1], units)
-        W = dl.Variable(rng.normal(size=shape), dtype="float32", name="W")
+        W = dl.Variable(rng.normal(size=(inputs, units)), dtype="float32", name="W")
         b = dl.Variable(rng.normal(size=units), dtype="float32", name="b")
-        return dl.sigmoid(inputs @ W + b)
+        return dl.sigmoid(x @ W + b)
 
 
 x = dl.placeholder("float32", ("batch", 28, 28), name="images")
 flat = dl.reshape(x, ("batch", 784))
-code = dense(dense(flat, 256, "encoder1"), 64, "encoder2")
-reconstruction = dense(dense(code, 256, "decoder1"), 784, "decoder2")
+code = dense(dense(flat, 784, 256, "encoder1"), 256, 64, "encoder2")
+reconstruction = dense(dense(code, 64, 256, "decoder1"), 256, 784, "decoder2")
 cost = dl.mean(dl.square(flat - reconstruction))
 train_step = dl.optimizers.RmsProp(learning_rate=LEARNING_RATE).minimize(cost)
 
@@ -42,6 +41,6 @@ with dl.Session() as session:
     test.gather(np.arange(10), inputs=shown)
     rebuilt = session.run(reconstruction, {x: shown}).reshape(10, 28, 28)
 
-picture = np.vstack([np.hstack(shown), np.hstack(rebuilt)])
+picture = np.vstack([np.hstack(list(shown)), np.hstack(list(rebuilt))])
 Image.fromarray((picture * 255).astype("uint8")).resize((1120, 224)).save("autoencoder.png")
 print("autoencoder.png: ten test images, and below them what the autoencoder makes of them")

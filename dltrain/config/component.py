@@ -6,7 +6,7 @@
     class Adam(Optimizer, name="adam"):
         '''Adam (Kingma and Ba, 2015, algorithm 1).'''
 
-        learning_rate: float = Field(1e-3, gt=0, description="size of a step")
+        learning_rate: float = Field(default=1e-3, gt=0, description="size of a step")
 
 A field annotated `Optimizer` then takes `adam`, `{name: adam, learning_rate: 0.01}` or an `Adam(...)`.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from dltrain.config.document import Document
+from dltrain.config.text import counted
 from dltrain.errors import ConfigError
 
 SMALLEST, LARGEST = 1e-30, 1e30  # what float32 holds, with room for a product
@@ -60,9 +61,11 @@ class Section(BaseModel):
     foreign_keys: ClassVar[Mapping[str, str]] = {}
     """What other libraries call a key -> what it is called here; a subclass adds to its bases' keys."""
 
-    def __init__(self, /, **keys: Any) -> None:
+    def __init__(self, /, *values: Any, **keys: Any) -> None:
         if type(self).class_for({}) is not type(self):
             raise ConfigError(f"{type(self).__name__} is abstract", fix="make one of its subclasses")
+        if values:
+            keys = dict(**self._named(values), **keys)  # TypeError for one that is given twice
         try:
             super().__init__(**keys)
         except ValidationError as error:
@@ -73,6 +76,17 @@ class Section(BaseModel):
 
     # Tells pydantic to validate without going through __init__: errors inside errors then keep their places.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def _named(cls, values: Sequence[Any]) -> dict[str, Any]:
+        """Values that were given without a name: of the fields with `kw_only=False`, in their order."""
+        names = [name for name, field in cls.model_fields.items() if field.kw_only is False]
+        if len(values) > len(names):
+            raise ConfigError(
+                f"{cls.__name__} takes {counted(len(names), 'value')} without a name, not {len(values)}",
+                fix=f"write key=value (keys: {', '.join(cls.model_fields)})",
+            )
+        return dict(zip(names, values, strict=False))
 
     @field_validator("*")
     @classmethod

@@ -61,8 +61,8 @@ class Cost(Component, kind="cost"):
     }
     foreign_keys = {"l2_penalty": "l2", "l1_penalty": "l1", "weight_decay": "l2", "alpha": "l2"}
 
-    l2: float = Field(0.0, ge=0, description="weight of the penalty on the kernels' squares")
-    l1: float = Field(0.0, ge=0, description="weight of the penalty on the kernels' absolute values")
+    l2: float = Field(default=0.0, ge=0, description="weight of the penalty on the kernels' squares")
+    l1: float = Field(default=0.0, ge=0, description="weight of the penalty on the kernels' absolute values")
 
     @abstractmethod
     def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class Huber(Cost, name="huber"):
 
     foreign_keys = {"beta": "delta"}
 
-    delta: float = Field(1.0, gt=0, description="distance from which the cost grows linearly")
+    delta: float = Field(default=1.0, gt=0, description="distance from which the cost grows linearly")
 
     def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
         require_same_shape(self, prediction, target)

@@ -20,7 +20,9 @@ class CrossEntropy(Cost, name="cross_entropy"):
 
     foreign_keys = {"smoothing": "label_smoothing"}
 
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share s spread evenly over all classes")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share s spread evenly over all classes"
+    )
 
     def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
         logits = self._logits(prediction)

@@ -58,15 +58,15 @@ class Dataset(Component, kind="dataset"):
     """How many classes there are, where that is known without looking at the labels."""
 
     validation_size: int | None = Field(
-        None, ge=0, description="training examples kept apart for validation; null for a tenth"
+        default=None, ge=0, description="training examples kept apart for validation; null for a tenth"
     )
     scale: float | None = Field(
-        None,
+        default=None,
         gt=0,
         description="what stored values are multiplied by; null for 1/255 if they are bytes, else 1",
     )
     target: Target = Field(
-        "label", description="what the model is to give: 'label', or its own 'input' (an autoencoder)"
+        default="label", description="what the model is to give: 'label', or its own 'input' (an autoencoder)"
     )
 
     @abstractmethod

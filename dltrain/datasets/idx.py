@@ -47,9 +47,9 @@ class Idx(Dataset, name="idx"):
     train_images: Path = Field(
         description="IDX file of the training inputs, one an entry of its first dimension"
     )
-    train_labels: Path | None = Field(None, description="IDX file of the training labels")
+    train_labels: Path | None = Field(default=None, description="IDX file of the training labels")
     test_images: Path = Field(description="IDX file of the test inputs")
-    test_labels: Path | None = Field(None, description="IDX file of the test labels")
+    test_labels: Path | None = Field(default=None, description="IDX file of the test labels")
 
     @model_validator(mode="after")
     def _labels_are_given(self) -> Self:

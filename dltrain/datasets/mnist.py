@@ -20,10 +20,11 @@ class Mnist(Dataset, name="mnist"):
     known_classes = 10
 
     root: Path = Field(
-        Path("data/mnist"), description="folder of the four IDX files, below the current folder; .gz or not"
+        default=Path("data/mnist"),
+        description="folder of the four IDX files, below the current folder; .gz or not",
     )
     validation_size: int | None = Field(
-        5000, ge=0, description="training images kept apart for validation; null for a tenth"
+        default=5000, ge=0, description="training images kept apart for validation; null for a tenth"
     )
 
     def read(self) -> tuple[Stored, Stored]:

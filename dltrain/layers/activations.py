@@ -57,7 +57,7 @@ class LeakyRelu(Activation, name="leaky_relu"):
 
     foreign_keys = {"negative_slope": "slope", "alpha": "slope"}
 
-    slope: float = Field(0.01, ge=0, lt=1, description="derivative below 0")
+    slope: float = Field(default=0.01, ge=0, lt=1, description="derivative below 0")
 
     def __call__(self, x: Tensor) -> Tensor:
         return ops.leaky_relu(x, self.slope)
@@ -66,7 +66,7 @@ class LeakyRelu(Activation, name="leaky_relu"):
 class Elu(Activation, name="elu"):
     """x where x > 0, else alpha * (exp(x) - 1) (Clevert et al., 2016)."""
 
-    alpha: float = Field(1.0, gt=0, description="minus the limit for very negative inputs")
+    alpha: float = Field(default=1.0, gt=0, description="minus the limit for very negative inputs")
 
     def __call__(self, x: Tensor) -> Tensor:
         return ops.elu(x, self.alpha)

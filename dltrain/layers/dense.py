@@ -32,10 +32,10 @@ class Dense(Layer, name="dense"):
     }
 
     units: int = Field(gt=0, description="size of the output")
-    activation: ActivationFunction = Field(Linear(), description="function of the sums")
-    use_bias: bool = Field(True, description="whether to add a bias")
-    kernel_initializer: Initializer = Field(GlorotUniform(), description="first values of the kernel")
-    bias_initializer: Initializer = Field(Zeros(), description="first values of the bias")
+    activation: ActivationFunction = Field(default=Linear(), description="function of the sums")
+    use_bias: bool = Field(default=True, description="whether to add a bias")
+    kernel_initializer: Initializer = Field(default=GlorotUniform(), description="first values of the kernel")
+    bias_initializer: Initializer = Field(default=Zeros(), description="first values of the bias")
 
     @property
     def final_activation(self) -> ActivationFunction:

@@ -131,8 +131,8 @@ class RandomNormal(Initializer, name="random_normal"):
         "scale": "standard_deviation",
     }
 
-    mean: float = Field(0.0, description="mean of the values")
-    standard_deviation: float = Field(0.05, gt=0, description="standard deviation of the values")
+    mean: float = Field(default=0.0, description="mean of the values")
+    standard_deviation: float = Field(default=0.05, gt=0, description="standard deviation of the values")
 
     def values(self, shape: tuple[int, ...], generator: np.random.Generator) -> Values:
         return generator.normal(self.mean, self.standard_deviation, shape)
@@ -147,9 +147,9 @@ class TruncatedNormal(Initializer, name="truncated_normal"):
 
     foreign_keys = RandomNormal.foreign_keys
 
-    mean: float = Field(0.0, description="mean of the values")
+    mean: float = Field(default=0.0, description="mean of the values")
     standard_deviation: float = Field(
-        0.05, gt=0, description="standard deviation before values beyond two of it are drawn again"
+        default=0.05, gt=0, description="standard deviation before values beyond two of it are drawn again"
     )
 
     def values(self, shape: tuple[int, ...], generator: np.random.Generator) -> Values:
@@ -166,7 +166,7 @@ class Orthogonal(Initializer, name="orthogonal"):
     (Mezzadri, 2007). Axes before the last are taken together as the rows.
     """
 
-    gain: float = Field(1.0, gt=0, description="factor of the orthonormal matrix")
+    gain: float = Field(default=1.0, gt=0, description="factor of the orthonormal matrix")
 
     def values(self, shape: tuple[int, ...], generator: np.random.Generator) -> Values:
         if len(shape) < 2:

@@ -20,7 +20,9 @@ class _Normalization(Layer):
 
     foreign_keys = {"eps": "epsilon"}
 
-    epsilon: float = Field(1e-5, gt=0, description="added to the variance, so that its root is never 0")
+    epsilon: float = Field(
+        default=1e-5, gt=0, description="added to the variance, so that its root is never 0"
+    )
 
     def output(self, inputs: Spec) -> Spec:
         if inputs.rank < 2:
@@ -67,7 +69,9 @@ class BatchNorm(_Normalization, name="batch_norm"):
 
     foreign_keys = {"decay": "momentum"}
 
-    momentum: float = Field(0.9, ge=0, lt=1, description="how much of the moving averages each step keeps")
+    momentum: float = Field(
+        default=0.9, ge=0, lt=1, description="how much of the moving averages each step keeps"
+    )
 
     def variables(self, inputs: Spec, make: VariableMaker) -> Mapping[str, Tensor]:
         features = inputs.with_shape(inputs.shape[-1:]).sizes

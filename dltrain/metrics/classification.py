@@ -54,7 +54,7 @@ class TopKAccuracy(_OfClasses, name="top_k_accuracy"):
 
     foreign_keys = {"top_k": "k", "n": "k"}
 
-    k: int = Field(5, gt=0, description="how many classes count")
+    k: int = Field(default=5, gt=0, description="how many classes count")
 
     def compute(self, prediction: Prediction, target: Tensor) -> Tensor:
         scores = self.scores(prediction, target)

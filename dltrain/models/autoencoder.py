@@ -42,13 +42,17 @@ class Autoencoder(Model, name="autoencoder"):
     encoder: tuple[Annotated[int, Field(gt=0)], ...] = Field(
         min_length=1, description="sizes of the encoder's layers; the last is the size of the code"
     )
-    activation: Activation = Field(Relu(), description="function of all layers' sums but the last one's")
-    output_activation: Activation = Field(Sigmoid(), description="function of the last layer's sums")
-    tied_weights: bool = Field(
-        False, description="whether the decoder uses the encoder's kernels, transposed"
+    activation: Activation = Field(
+        default=Relu(), description="function of all layers' sums but the last one's"
     )
-    kernel_initializer: Initializer = Field(GlorotUniform(), description="first values of all kernels")
-    bias_initializer: Initializer = Field(Zeros(), description="first values of all biases")
+    output_activation: Activation = Field(default=Sigmoid(), description="function of the last layer's sums")
+    tied_weights: bool = Field(
+        default=False, description="whether the decoder uses the encoder's kernels, transposed"
+    )
+    kernel_initializer: Initializer = Field(
+        default=GlorotUniform(), description="first values of all kernels"
+    )
+    bias_initializer: Initializer = Field(default=Zeros(), description="first values of all biases")
 
     def build(self, inputs: Spec, classes: int | None, seed: int) -> BuiltModel:
         built = super().build(inputs, classes, seed)

@@ -38,13 +38,15 @@ class Mlp(Model, name="mlp"):
     hidden: tuple[Annotated[int, Field(gt=0)], ...] = Field(
         description="sizes of the hidden layers, from the input on; may be empty"
     )
-    activation: Activation = Field(Relu(), description="function of the hidden layers' sums")
-    dropout: float = Field(0.0, ge=0, lt=1, description="share of each hidden layer set to 0 in training")
+    activation: Activation = Field(default=Relu(), description="function of the hidden layers' sums")
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="share of each hidden layer set to 0 in training"
+    )
     kernel_initializer: Initializer = Field(
-        GlorotUniform(), description="first values of all kernels, the output layer's too"
+        default=GlorotUniform(), description="first values of all kernels, the output layer's too"
     )
     bias_initializer: Initializer = Field(
-        Zeros(), description="first values of all biases, the output layer's too"
+        default=Zeros(), description="first values of all biases, the output layer's too"
     )
 
     def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:

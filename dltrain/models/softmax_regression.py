@@ -23,8 +23,8 @@ class SoftmaxRegression(Model, name="softmax_regression"):
 
     foreign_keys = {"kernel_init": "kernel_initializer", "bias_init": "bias_initializer"}
 
-    kernel_initializer: Initializer = Field(Zeros(), description="first values of the kernel W")
-    bias_initializer: Initializer = Field(Zeros(), description="first values of the bias b")
+    kernel_initializer: Initializer = Field(default=Zeros(), description="first values of the kernel W")
+    bias_initializer: Initializer = Field(default=Zeros(), description="first values of the bias b")
 
     def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
         dense = Dense(

@@ -3,7 +3,7 @@
 from dltrain.optimizers.adam import Adam, AdamW, Nadam
 from dltrain.optimizers.adaptive import Adadelta, Adagrad, RmsProp
 from dltrain.optimizers.lion import Lion
-from dltrain.optimizers.optimizer import Optimizer
+from dltrain.optimizers.optimizer import LearningRate, Optimizer
 from dltrain.optimizers.schedules import Constant, Cosine, Exponential, OneCycle, Schedule, StepDecay
 from dltrain.optimizers.sgd import Sgd
 
@@ -15,6 +15,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "Exponential",
+    "LearningRate",
     "Lion",
     "Nadam",
     "OneCycle",

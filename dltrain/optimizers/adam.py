@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
-from dltrain.optimizers.optimizer import Optimizer, Step
+from dltrain.optimizers.optimizer import LearningRate, Optimizer, Step
 
 
 class Adam(Optimizer, name="adam"):
@@ -26,10 +26,14 @@ class Adam(Optimizer, name="adam"):
         "momentum": "beta1",
     }
 
-    learning_rate: float = Field(0.001, gt=0, description="size of a step, before the schedule's factor")
-    beta1: float = Field(0.9, ge=0, lt=1, description="how much of the gradients' average each step keeps")
-    beta2: float = Field(0.999, ge=0, lt=1, description="how much of the squares' average each step keeps")
-    epsilon: float = Field(1e-8, gt=0, description="added to the root, so that it is never 0")
+    learning_rate: LearningRate = Field(default=0.001, kw_only=False)
+    beta1: float = Field(
+        default=0.9, ge=0, lt=1, description="how much of the gradients' average each step keeps"
+    )
+    beta2: float = Field(
+        default=0.999, ge=0, lt=1, description="how much of the squares' average each step keeps"
+    )
+    epsilon: float = Field(default=1e-8, gt=0, description="added to the root, so that it is never 0")
 
     def update(self, step: Step) -> Tensor:
         m = step.average("m", step.gradient, self.beta1)
@@ -61,7 +65,9 @@ class AdamW(Adam, name="adamw"):
 
     foreign_keys = {"decay": "weight_decay", "wd": "weight_decay", "l2": "weight_decay"}
 
-    weight_decay: float = Field(0.01, ge=0, description="share of a kernel that decays, times learning_rate")
+    weight_decay: float = Field(
+        default=0.01, ge=0, description="share of a kernel that decays, times learning_rate"
+    )
 
     def decayed(self, step: Step) -> Tensor:
         if not self.weight_decay:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
-from dltrain.optimizers.optimizer import Optimizer, Step
+from dltrain.optimizers.optimizer import LearningRate, Optimizer, Step
 
 
 class RmsProp(Optimizer, name="rmsprop"):
@@ -26,11 +26,11 @@ class RmsProp(Optimizer, name="rmsprop"):
         "eps": "epsilon",
     }
 
-    learning_rate: float = Field(0.001, gt=0, description="size of a step, before the schedule's factor")
-    decay: float = Field(0.9, ge=0, lt=1, description="how much of the averages each step keeps")
-    momentum: float = Field(0.0, ge=0, lt=1, description="how much of the earlier steps goes on")
-    centered: bool = Field(False, description="whether to divide by the standard deviation instead")
-    epsilon: float = Field(1e-8, gt=0, description="added to the root, so that it is never 0")
+    learning_rate: LearningRate = Field(default=0.001, kw_only=False)
+    decay: float = Field(default=0.9, ge=0, lt=1, description="how much of the averages each step keeps")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="how much of the earlier steps goes on")
+    centered: bool = Field(default=False, description="whether to divide by the standard deviation instead")
+    epsilon: float = Field(default=1e-8, gt=0, description="added to the root, so that it is never 0")
 
     def update(self, step: Step) -> Tensor:
         g = step.gradient
@@ -52,8 +52,8 @@ class Adagrad(Optimizer, name="adagrad"):
 
     foreign_keys = {"eps": "epsilon"}
 
-    learning_rate: float = Field(0.01, gt=0, description="size of a step, before the schedule's factor")
-    epsilon: float = Field(1e-10, gt=0, description="added to the root, so that it is never 0")
+    learning_rate: LearningRate = Field(default=0.01, kw_only=False)
+    epsilon: float = Field(default=1e-10, gt=0, description="added to the root, so that it is never 0")
 
     def update(self, step: Step) -> Tensor:
         g = step.gradient
@@ -70,9 +70,9 @@ class Adadelta(Optimizer, name="adadelta"):
 
     foreign_keys = {"rho": "decay", "eps": "epsilon"}
 
-    learning_rate: float = Field(1.0, gt=0, description="size of a step, before the schedule's factor")
-    decay: float = Field(0.95, ge=0, lt=1, description="how much of the averages each step keeps")
-    epsilon: float = Field(1e-6, gt=0, description="added inside of the roots")
+    learning_rate: LearningRate = Field(default=1.0, kw_only=False)
+    decay: float = Field(default=0.95, ge=0, lt=1, description="how much of the averages each step keeps")
+    epsilon: float = Field(default=1e-6, gt=0, description="added inside of the roots")
 
     def update(self, step: Step) -> Tensor:
         v = step.average("square", ops.square(step.gradient), self.decay)

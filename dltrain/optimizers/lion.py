@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
-from dltrain.optimizers.optimizer import Optimizer, Step
+from dltrain.optimizers.optimizer import LearningRate, Optimizer, Step
 
 
 class Lion(Optimizer, name="lion"):
@@ -27,10 +27,12 @@ class Lion(Optimizer, name="lion"):
         "wd": "weight_decay",
     }
 
-    learning_rate: float = Field(0.0001, gt=0, description="size of a step, before the schedule's factor")
-    beta1: float = Field(0.9, ge=0, lt=1, description="how much the momentum weighs in a step")
-    beta2: float = Field(0.99, ge=0, lt=1, description="how much of the momentum each step keeps")
-    weight_decay: float = Field(0.0, ge=0, description="share of a kernel that decays, times learning_rate")
+    learning_rate: LearningRate = Field(default=0.0001, kw_only=False)
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="how much the momentum weighs in a step")
+    beta2: float = Field(default=0.99, ge=0, lt=1, description="how much of the momentum each step keeps")
+    weight_decay: float = Field(
+        default=0.0, ge=0, description="share of a kernel that decays, times learning_rate"
+    )
 
     def update(self, step: Step) -> Tensor:
         p, g = step.parameters, step.gradient

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from math import prod
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
@@ -25,6 +26,7 @@ from dltrain.errors import GraphError
 from dltrain.optimizers.schedules import Constant, Schedule
 
 Pairs = Sequence[tuple[Tensor, Variable]]
+LearningRate = Annotated[float, Field(gt=0, description="size of a step, before the schedule's factor")]
 
 
 class Step:
@@ -126,13 +128,13 @@ class Optimizer(Component, kind="optimizer"):
         "gradient_clipping": "clip_norm",
     }
 
-    learning_rate: float = Field(gt=0, description="size of a step, before the schedule's factor")
-    schedule: Schedule = Field(Constant(), description="how the learning rate changes over the steps")
+    learning_rate: LearningRate = Field(kw_only=False)
+    schedule: Schedule = Field(default=Constant(), description="how the learning rate changes over the steps")
     clip_value: float | None = Field(
-        None, gt=0, description="limit of each number of the gradient's absolute value; null for none"
+        default=None, gt=0, description="limit of each number of the gradient's absolute value; null for none"
     )
     clip_norm: float | None = Field(
-        None, gt=0, description="limit of the Euclidean norm of all gradients together; null for none"
+        default=None, gt=0, description="limit of the Euclidean norm of all gradients together; null for none"
     )
 
     @abstractmethod

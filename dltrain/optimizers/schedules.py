@@ -51,7 +51,8 @@ class Schedule(Component, kind="schedule"):
     }
 
     warmup: Steps = Field(
-        0, description="steps in which the rate first grows evenly; a fraction is a share of all steps"
+        default=0,
+        description="steps in which the rate first grows evenly; a fraction is a share of all steps",
     )
 
     @abstractmethod
@@ -113,9 +114,11 @@ class Constant(Schedule, name="constant"):
 class _Decay(Schedule):
     foreign_keys = {"gamma": "decay_rate", "step_size": "decay_steps"}
 
-    decay_rate: float = Field(0.1, gt=0, le=1, description="factor of the rate each `decay_steps` steps")
+    decay_rate: float = Field(
+        default=0.1, gt=0, le=1, description="factor of the rate each `decay_steps` steps"
+    )
     decay_steps: Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.3, description="steps from one factor to the next; a fraction is a share of all steps"
+        default=0.3, description="steps from one factor to the next; a fraction is a share of all steps"
     )
 
     def decays(self, step: Tensor, total_steps: int | None) -> Tensor:
@@ -144,7 +147,7 @@ class Cosine(Schedule, name="cosine"):
 
     foreign_keys = {"alpha": "final_factor", "eta_min": "final_factor"}
 
-    final_factor: float = Field(0.0, ge=0, le=1, description="factor after the last step")
+    final_factor: float = Field(default=0.0, ge=0, le=1, description="factor after the last step")
 
     def after_warmup(self, step: Tensor, total_steps: int | None) -> Tensor:
         return cosine_between(1.0, self.final_factor, progress(step, self.total(total_steps)))
@@ -161,10 +164,12 @@ class OneCycle(Schedule, name="one_cycle"):
     foreign_keys = {"pct_start": "peak", "peak_fraction": "peak", "max_lr": "learning_rate of the optimizer"}
 
     peak: float = Field(
-        0.3, gt=0, lt=1, description="share of all steps after which the rate is at its highest"
+        default=0.3, gt=0, lt=1, description="share of all steps after which the rate is at its highest"
     )
-    div_factor: float = Field(25.0, ge=1, description="the first rate is the highest divided by this")
-    final_div_factor: float = Field(1e4, ge=1, description="the last rate is the first divided by this")
+    div_factor: float = Field(default=25.0, ge=1, description="the first rate is the highest divided by this")
+    final_div_factor: float = Field(
+        default=1e4, ge=1, description="the last rate is the first divided by this"
+    )
 
     def after_warmup(self, step: Tensor, total_steps: int | None) -> Tensor:
         x = progress(step, self.total(total_steps) - 1)

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from dltrain.autodiff.graph import Tensor
 from dltrain.errors import ConfigError
-from dltrain.optimizers.optimizer import Optimizer, Step
+from dltrain.optimizers.optimizer import LearningRate, Optimizer, Step
 from dltrain.places import Key
 
 
@@ -18,9 +18,9 @@ class Sgd(Optimizer, name="sgd"):
     2013). The rate is applied after the sum, so that a schedule acts at once on all of it.
     """
 
-    learning_rate: float = Field(0.01, gt=0, description="size of a step, before the schedule's factor")
-    momentum: float = Field(0.0, ge=0, lt=1, description="how much of the earlier steps goes on")
-    nesterov: bool = Field(False, description="whether momentum looks ahead")
+    learning_rate: LearningRate = Field(default=0.01, kw_only=False)
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="how much of the earlier steps goes on")
+    nesterov: bool = Field(default=False, description="whether momentum looks ahead")
 
     @model_validator(mode="after")
     def _has_momentum(self) -> Sgd:

@@ -34,9 +34,10 @@ class Watched(Section):
 
     foreign_keys = {"monitor": "metric", "direction": "mode"}
 
-    metric: str = Field("loss", description="'loss', or a metric of the list 'metrics'")
+    metric: str = Field(default="loss", description="'loss', or a metric of the list 'metrics'")
     mode: Literal["min", "max"] | None = Field(
-        None, description="whether less or more is better; null: more for accuracies, less for all else"
+        default=None,
+        description="whether less or more is better; null: more for accuracies, less for all else",
     )
 
     def is_better(self, value: float, than: float | None, *, by: float = 0.0) -> bool:
@@ -53,7 +54,7 @@ class EarlyStopping(Watched):
     foreign_keys = {"delta": "min_delta", "tolerance": "min_delta", "n_iter_no_change": "patience"}
 
     patience: int = Field(gt=0, description="epochs without improvement after which training ends")
-    min_delta: float = Field(0.0, ge=0, description="improvements that are not larger do not count")
+    min_delta: float = Field(default=0.0, ge=0, description="improvements that are not larger do not count")
 
 
 class Train(Section):
@@ -77,21 +78,27 @@ class Train(Section):
         "validation_size": "dataset.validation_size",
     }
 
-    epochs: int | None = Field(None, gt=0, le=10**9, description="how often to go over the training split")
+    epochs: int | None = Field(
+        default=None, gt=0, le=10**9, description="how often to go over the training split"
+    )
     steps: int | None = Field(
-        None, gt=0, le=10**12, description="how many updates to make, in place of 'epochs'"
+        default=None, gt=0, le=10**12, description="how many updates to make, in place of 'epochs'"
     )
     batch_size: int = Field(gt=0, description="examples a step; the last batch of an epoch may be smaller")
     evaluation_batch_size: int = Field(
-        1000, gt=0, description="examples at a time in evaluation; makes no difference to its figures"
+        default=1000, gt=0, description="examples at a time in evaluation; makes no difference to its figures"
     )
-    keep_best: Watched = Field(Watched(), description="which validation figure makes a checkpoint the best")
-    early_stopping: EarlyStopping | None = Field(None, description="when to end early; null for never")
+    keep_best: Watched = Field(
+        default=Watched(), description="which validation figure makes a checkpoint the best"
+    )
+    early_stopping: EarlyStopping | None = Field(
+        default=None, description="when to end early; null for never"
+    )
     checkpoint_every: str = Field(
-        "1 epoch", description="'N steps' or 'N epochs'; the best and the last one are saved besides"
+        default="1 epoch", description="'N steps' or 'N epochs'; the best and the last one are saved besides"
     )
     log_every: int | None = Field(
-        100, gt=0, description="steps between lines of a batch's loss in metrics.jsonl; null for none"
+        default=100, gt=0, description="steps between lines of a batch's loss in metrics.jsonl; null for none"
     )
 
     @model_validator(mode="after")
@@ -134,15 +141,18 @@ class RunConfig(Section):
     }
 
     name: str | None = Field(
-        None, description="first part of the run directory's name; null for the model's name"
+        default=None, description="first part of the run directory's name; null for the model's name"
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="of initial values, order of examples and dropout")
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="of initial values, order of examples and dropout"
+    )
     dataset: Dataset = Field(description="what to learn from")
     model: Model = Field(description="what is trained")
     cost: Cost = Field(description="what training makes small")
     optimizer: Optimizer = Field(description="how each step changes the model")
     metrics: tuple[Metric, ...] | None = Field(
-        None, description="figures besides the loss; null for accuracy, or mse where the target is the input"
+        default=None,
+        description="figures besides the loss; null for accuracy, or mse where the target is the input",
     )
     train: Train = Field(description="the iteration loop")
 

@@ -186,7 +186,7 @@ def test_mistakes_in_a_class_are_told_when_it_is_defined() -> None:
     with pytest.raises(TypeError, match="has a field 'name'"):
 
         class Named(Kind, name="named"):
-            name: str = Field("", description="taken")
+            name: str = Field(default="", description="taken")
 
     with pytest.raises(TypeError, match="none of its bases a kind"):
 

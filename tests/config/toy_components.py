@@ -24,7 +24,7 @@ class Step(Schedule, name="step"):
     """It drops."""
 
     every: int = Field(gt=0, description="epochs between drops")
-    then: Schedule = Field(Constant(), description="what follows")
+    then: Schedule = Field(default=Constant(), description="what follows")
 
 
 class Optimizer(Component, kind="toy optimizer"):
@@ -33,20 +33,20 @@ class Optimizer(Component, kind="toy optimizer"):
     foreign_keys = {"lr": "learning_rate"}
     foreign_names = {"SGD": "sgd"}
 
-    learning_rate: float = Field(1e-3, gt=0, description="size of a step")
-    schedule: Schedule = Field(Constant(), description="change of the learning rate")
+    learning_rate: float = Field(default=1e-3, gt=0, description="size of a step")
+    schedule: Schedule = Field(default=Constant(), description="change of the learning rate")
 
 
 class Sgd(Optimizer, name="sgd"):
     """Gradient descent."""
 
-    momentum: float = Field(0.0, ge=0, lt=1, description="share of the last step")
+    momentum: float = Field(default=0.0, ge=0, lt=1, description="share of the last step")
 
 
 class Adaptive(Optimizer):
     """An abstract class between the kind and its components."""
 
-    epsilon: float = Field(1e-8, gt=0, description="added to the denominator")
+    epsilon: float = Field(default=1e-8, gt=0, description="added to the denominator")
 
 
 class Adam(Adaptive, name="adam"):
@@ -54,9 +54,9 @@ class Adam(Adaptive, name="adam"):
 
     foreign_keys = {"betas": "beta_1 and beta_2"}
 
-    beta_1: float = Field(0.9, description="decay of the first moment")
-    amsgrad: bool = Field(False, description="keep the largest second moment")
-    mode: Literal["coupled", "decoupled"] = Field("coupled", description="where the decay goes")
+    beta_1: float = Field(default=0.9, description="decay of the first moment")
+    amsgrad: bool = Field(default=False, description="keep the largest second moment")
+    mode: Literal["coupled", "decoupled"] = Field(default="coupled", description="where the decay goes")
 
 
 class RmsProp(Adaptive, name="rmsprop"):
@@ -71,7 +71,7 @@ class Dense(Layer, name="dense"):
     """Every input to every output."""
 
     units: int = Field(gt=0, description="outputs")
-    size: int | float | None = Field(None, description="a union")
+    size: int | float | None = Field(default=None, description="a union")
 
 
 class Flatten(Layer, name="flatten"):
@@ -81,8 +81,8 @@ class Flatten(Layer, name="flatten"):
 class Stack(Layer, name="stack"):
     """Layers in a layer."""
 
-    layers: list[Layer] = Field([], description="in their order")
-    drop: Schedule | float = Field(0.0, description="a share, or how it changes")
+    layers: list[Layer] = Field(default=[], description="in their order")
+    drop: Schedule | float = Field(default=0.0, description="a share, or how it changes")
 
 
 class Train(Section):
@@ -90,9 +90,9 @@ class Train(Section):
 
     foreign_keys = {"n_epochs": "epochs"}
 
-    epochs: int = Field(10, gt=0, description="passes over the data")
-    warmup: int = Field(0, ge=0, description="epochs of warm-up")
-    limit: float = Field(float("inf"), allow_inf_nan=True, description="largest loss")
+    epochs: int = Field(default=10, gt=0, description="passes over the data")
+    warmup: int = Field(default=0, ge=0, description="epochs of warm-up")
+    limit: float = Field(default=float("inf"), allow_inf_nan=True, description="largest loss")
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
@@ -106,12 +106,12 @@ class Train(Section):
 class Config(Section):
     """All of it."""
 
-    seed: int = Field(0, ge=0, description="seed of all randomness")
-    root: Path = Field(Path("data"), description="folder of the data")
-    hidden: tuple[int, ...] = Field((256, 128), min_length=1, description="sizes of the layers")
-    pair: tuple[float, float] | None = Field(None, description="two numbers")
-    weights: dict[str, float] = Field({}, description="weight of each cost")
+    seed: int = Field(default=0, ge=0, description="seed of all randomness")
+    root: Path = Field(default=Path("data"), description="folder of the data")
+    hidden: tuple[int, ...] = Field(default=(256, 128), min_length=1, description="sizes of the layers")
+    pair: tuple[float, float] | None = Field(default=None, description="two numbers")
+    weights: dict[str, float] = Field(default={}, description="weight of each cost")
     optimizer: Optimizer = Field(description="how to descend")
-    adaptive: Adaptive | None = Field(None, description="one of some optimizers")
-    layers: list[Layer] = Field([], description="the model")
-    train: Train = Field(Train(), description="the loop")
+    adaptive: Adaptive | None = Field(default=None, description="one of some optimizers")
+    layers: list[Layer] = Field(default=[], description="the model")
+    train: Train = Field(default=Train(), description="the loop")
