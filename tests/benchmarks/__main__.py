@@ -1,7 +1,8 @@
-"""How fast dltrain is, beside other frameworks: `python tests/benchmarks [steps|whole|to-98] [options]`.
+"""How fast dltrain is: `python tests/benchmarks [steps|whole|to-98|before-after] [options]`.
 
 steps (the default): the time of one step of four workloads, beside hand-written NumPy and the matrix products
 alone. whole: time, memory and disk space of whole processes. to-98: configs/mlp.yaml to 98 % accuracy.
+before-after: all of this beside an earlier commit, `--before FOLDER`, installed in FOLDER/.venv.
 Peers run in environments of their own, each named by its Python: `--peer torch=/envs/torch/bin/python`.
 Measure on an idle machine, and compare only figures of one run.
 """
@@ -14,6 +15,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from before_after import compare_before
 from processes import REPOSITORY
 from step_times import PEERS, compare_steps
 from to_98 import compare_to_98
@@ -24,6 +26,7 @@ COMMANDS = {
     "steps": (compare_steps, tuple(PEERS)),
     "whole": (compare_whole, ("torch", "keras")),
     "to-98": (compare_to_98, ("torch",)),
+    "before-after": (compare_before, ()),
 }
 
 
@@ -45,6 +48,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--workload", action="append", choices=WORKLOADS, help="steps: only this, repeatable")
     parser.add_argument("--steps", type=_count, help="steps: how many are timed (default: by workload)")
+    parser.add_argument("--before", type=Path, metavar="FOLDER", help="before-after: the earlier checkout")
     parser.add_argument("--epochs", type=_count, help="to-98: how many (default: those of the config)")
     options = parser.parse_args(arguments)
     options.peer = dict(_peer(parser, text, COMMANDS[options.command][1]) for text in options.peer)

@@ -103,3 +103,22 @@ def test_training_to_98_per_cent(tmp_path: Path) -> None:
     assert len(run["epoch_seconds"]) == len(run["epoch_test_accuracies"]) == 2
     assert max(run["epoch_test_accuracies"]) == pytest.approx(run["test_accuracy_of_best"], abs=5e-3)
     assert run["epoch_seconds"][1] < run["seconds_to_end"]
+
+
+@pytest.mark.slow
+def test_this_commit_beside_an_earlier_one(tmp_path: Path) -> None:
+    """This commit stands in for the earlier one."""
+    earlier, file = tmp_path / "earlier", tmp_path / "figures.json"
+    (earlier / ".venv/bin").mkdir(parents=True)
+    for name in ("tests", "configs"):
+        (earlier / name).symlink_to(BENCHMARK.parents[1] / name)
+    python = earlier / ".venv/bin/python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="{BENCHMARK.parents[1]}" exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    words = ("--workload", "softmax", "--steps", "20", "--rounds", "1", "--json", str(file))
+    done = benchmark("before-after", "--before", str(earlier), *words)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(file.read_text())["figures"]
+    assert {"softmax, numpy, us a step", "--help, ms", "fit configs/smoke.yaml, s"} <= figures.keys()
+    for compared in figures.values():
+        assert compared["ratio"] == pytest.approx(compared["best"]["before"] / compared["best"]["after"])
