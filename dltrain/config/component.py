@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
+from dltrain.aliases import name_here
 from dltrain.config.section import Section
 from dltrain.config.text import nearest, quoted
 from dltrain.errors import ConfigError
@@ -38,9 +39,6 @@ class Component(Section):
 
     component_kind: ClassVar[str] = ""
     component_name: ClassVar[str] = ""  # empty for an abstract class
-
-    foreign_names: ClassVar[Mapping[str, str]] = {}
-    """On a kind: what other libraries call a component -> its name here."""
 
     _kinds: ClassVar[dict[type[Component], dict[str, type[Component]]]] = {}
     _kind_base: ClassVar[type[Component]]
@@ -148,9 +146,9 @@ class Component(Section):
         if not isinstance(name, str):
             return ConfigError(f"the name of the {kind} must be text", where=where, fix=listed)
         what = f"unknown {kind} {quoted(name)}"
-        foreign = cls._kind_base.foreign_names.get(name)
-        if foreign:
-            return ConfigError(what, where=where, fix=f"its name here is {quoted(foreign)}")
+        here = name_here(name, known)
+        if here:
+            return ConfigError(what, where=where, fix=f"its name here is {quoted(here)}")
         near = nearest(name, known)
         fix = f"did you mean {quoted(near)}? ({listed})" if near else listed
         return ConfigError(what, where=where, fix=fix)

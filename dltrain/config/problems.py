@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from dltrain.aliases import key_elsewhere, key_here
 from dltrain.config.component import Component
 from dltrain.config.document import Document
 from dltrain.config.section import Section
@@ -209,10 +210,10 @@ def _unknown_key(document: Document, fault: _Fault) -> ConfigError:
     owner = fault.owner
     known = list(owner.model_fields) if owner else []
     listed = f"keys: {', '.join(known)}" if known else "it has no keys"
-    foreign = owner.all_foreign_keys().get(key) or _key_below(owner, key) if owner else None
+    here = key_here(key, known) or (owner and _key_below(owner, key)) or key_elsewhere(key)
     near = nearest(key, known)
-    if foreign:
-        fix = f"write {foreign} instead ({listed})"
+    if here:
+        fix = f"write {here} instead ({listed})"
     elif near:
         fix = f"did you mean {quoted(near)}? ({listed})"
     else:

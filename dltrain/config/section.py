@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import (
     BaseModel,
@@ -58,9 +58,6 @@ class Section(BaseModel):
         defer_build=True,
     )
 
-    foreign_keys: ClassVar[Mapping[str, str]] = {}
-    """What other libraries call a key -> what it is called here; a subclass adds to its bases' keys."""
-
     def __init__(self, /, *values: Any, **keys: Any) -> None:
         if type(self).class_for({}) is not type(self):
             raise ConfigError(f"{type(self).__name__} is abstract", fix="make one of its subclasses")
@@ -102,14 +99,6 @@ class Section(BaseModel):
             fix = f"give one of size {SMALLEST:g} or more"
             raise ConfigError(f"{info.field_name} is too small", why=f"it is {value}", fix=fix)
         return value
-
-    @classmethod
-    def all_foreign_keys(cls) -> dict[str, str]:
-        """`foreign_keys` of this class and all its bases."""
-        merged: dict[str, str] = {}
-        for base in reversed(cls.__mro__):
-            merged.update(vars(base).get("foreign_keys", {}))
-        return merged
 
     @classmethod
     def class_for(cls, value: Any) -> type[Section] | None:

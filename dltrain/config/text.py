@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dltrain.aliases import plain
+
 LONGEST_SHOWN = 60  # characters of a value
 
 
@@ -45,11 +47,6 @@ def counted(number: int, noun: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The one of `known` that `word` was probably meant to be, None when nothing is near."""
-    by_plain = {_plain(name): name for name in known}
-    matches = difflib.get_close_matches(_plain(word), by_plain, n=1, cutoff=0.6)
+    by_plain = {plain(name): name for name in known}
+    matches = difflib.get_close_matches(plain(word), by_plain, n=1, cutoff=0.6)
     return by_plain[matches[0]] if matches else None
-
-
-def _plain(word: str) -> str:
-    """Without what differs between styles of writing a name: learningRate, learning-rate, LearningRate."""
-    return word.lower().replace("-", "").replace("_", "").replace(" ", "")

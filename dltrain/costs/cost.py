@@ -36,31 +36,6 @@ class Prediction(Protocol):
 class Cost(Component, kind="cost"):
     """The mean over the examples of a batch of what one example costs; and a penalty on large kernels."""
 
-    foreign_names = {
-        "CrossEntropyLoss": "cross_entropy",
-        "CrossEntropy": "cross_entropy",
-        "categorical_crossentropy": "cross_entropy",
-        "sparse_categorical_crossentropy": "cross_entropy",
-        "softmax_cross_entropy": "cross_entropy",
-        "nll": "cross_entropy",
-        "NLLLoss": "cross_entropy",
-        "log_loss": "cross_entropy",
-        "BCELoss": "binary_cross_entropy",
-        "BCEWithLogitsLoss": "binary_cross_entropy",
-        "bce": "binary_cross_entropy",
-        "binary_crossentropy": "binary_cross_entropy",
-        "sigmoid_cross_entropy": "binary_cross_entropy",
-        "MSELoss": "mse",
-        "mean_squared_error": "mse",
-        "l2_loss": "mse",
-        "L1Loss": "mae",
-        "mean_absolute_error": "mae",
-        "HuberLoss": "huber",
-        "SmoothL1Loss": "huber",
-        "smooth_l1": "huber",
-    }
-    foreign_keys = {"l2_penalty": "l2", "l1_penalty": "l1", "weight_decay": "l2", "alpha": "l2"}
-
     l2: float = Field(default=0.0, ge=0, description="weight of the penalty on the kernels' squares")
     l1: float = Field(default=0.0, ge=0, description="weight of the penalty on the kernels' absolute values")
 

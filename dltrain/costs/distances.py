@@ -32,8 +32,6 @@ class Huber(Cost, name="huber"):
     (Huber, 1964). Computed as q (|d| - q / 2) with q = min(|d|, delta), which is the same.
     """
 
-    foreign_keys = {"beta": "delta"}
-
     delta: float = Field(default=1.0, gt=0, description="distance from which the cost grows linearly")
 
     def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:

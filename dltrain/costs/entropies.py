@@ -18,8 +18,6 @@ class CrossEntropy(Cost, name="cross_entropy"):
     al., 2016, section 7). The cost itself: Bridle, 1990; Goodfellow et al., Deep Learning, 2016, 6.2.2.
     """
 
-    foreign_keys = {"smoothing": "label_smoothing"}
-
     label_smoothing: float = Field(
         default=0.0, ge=0, lt=1, description="share s spread evenly over all classes"
     )

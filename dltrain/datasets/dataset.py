@@ -52,8 +52,6 @@ class Data:
 class Dataset(Component, kind="dataset"):
     """Keys that all data sets have. A subclass says how its files are read."""
 
-    foreign_keys = {"val_size": "validation_size", "validation": "validation_size"}
-    foreign_names = {"MNIST": "mnist", "IDX": "idx", "numpy": "npz", "npy": "npz"}
     known_classes: ClassVar[int | None] = None
     """How many classes there are, where that is known without looking at the labels."""
 

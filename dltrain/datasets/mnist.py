@@ -16,7 +16,6 @@ from dltrain.errors import DataError
 class Mnist(Dataset, name="mnist"):
     """MNIST (LeCun, Cortes and Burges, 1998): 60,000 training and 10,000 test images, 28 x 28, of digits."""
 
-    foreign_keys = {"data_dir": "root", "dir": "root", "folder": "root", "path": "root"}
     known_classes = 10
 
     root: Path = Field(

@@ -14,25 +14,6 @@ from dltrain.config import Component
 class Activation(Component, kind="activation"):
     """A function of a tensor that keeps its shape."""
 
-    foreign_names = {
-        "ReLU": "relu",
-        "LeakyReLU": "leaky_relu",
-        "lrelu": "leaky_relu",
-        "ELU": "elu",
-        "GELU": "gelu",
-        "SiLU": "silu",
-        "swish": "silu",
-        "Softplus": "softplus",
-        "Sigmoid": "sigmoid",
-        "logistic": "sigmoid",
-        "Tanh": "tanh",
-        "Softmax": "softmax",
-        "identity": "linear",
-        "Identity": "linear",
-        "none": "linear",
-        "None": "linear",
-    }
-
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:
         """The function's value, in the shape of `x`."""
@@ -54,8 +35,6 @@ class Relu(Activation, name="relu"):
 
 class LeakyRelu(Activation, name="leaky_relu"):
     """x where x > 0, else slope * x (Maas et al., 2013)."""
-
-    foreign_keys = {"negative_slope": "slope", "alpha": "slope"}
 
     slope: float = Field(default=0.01, ge=0, lt=1, description="derivative below 0")
 

@@ -21,16 +21,6 @@ class Dense(Layer, name="dense"):
     W is `kernel`, (features, units); b is `bias`, (units,); f is the activation.
     """
 
-    foreign_keys = {
-        "out_features": "units",
-        "size": "units",
-        "activation_fn": "activation",
-        "bias": "use_bias",
-        "kernel_init": "kernel_initializer",
-        "weight_initializer": "kernel_initializer",
-        "bias_init": "bias_initializer",
-    }
-
     units: int = Field(gt=0, description="size of the output")
     activation: ActivationFunction = Field(default=Linear(), description="function of the sums")
     use_bias: bool = Field(default=True, description="whether to add a bias")
@@ -66,8 +56,6 @@ class Dense(Layer, name="dense"):
 
 class Activation(Layer, name="activation"):
     """y = f(x): an activation on its own, for example after a normalization; sources: see each function."""
-
-    foreign_keys = {"activation": "function", "activation_fn": "function"}
 
     function: ActivationFunction = Field(description="the function, such as relu")
 

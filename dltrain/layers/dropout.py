@@ -16,8 +16,6 @@ class Dropout(Layer, name="dropout"):
     elsewhere y = x (Srivastava et al., 2014, section 10, "inverted" as noted there).
     """
 
-    foreign_keys = {"p": "rate", "dropout_rate": "rate", "drop_prob": "rate"}
-
     rate: float = Field(
         default=0.5, ge=0, lt=1, description="share of the inputs that are set to 0 in training"
     )

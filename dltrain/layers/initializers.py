@@ -34,28 +34,6 @@ def generator_for(seed: int, name: str) -> np.random.Generator:
 class Initializer(Component, kind="initializer"):
     """What gives a variable its first values."""
 
-    foreign_names = {
-        "xavier_uniform": "glorot_uniform",
-        "xavier_normal": "glorot_normal",
-        "GlorotUniform": "glorot_uniform",
-        "GlorotNormal": "glorot_normal",
-        "kaiming_uniform": "he_uniform",
-        "kaiming_normal": "he_normal",
-        "HeUniform": "he_uniform",
-        "HeNormal": "he_normal",
-        "LecunUniform": "lecun_uniform",
-        "LecunNormal": "lecun_normal",
-        "normal": "random_normal",
-        "gaussian": "random_normal",
-        "RandomNormal": "random_normal",
-        "trunc_normal": "truncated_normal",
-        "TruncatedNormal": "truncated_normal",
-        "Orthogonal": "orthogonal",
-        "zero": "zeros",
-        "Zeros": "zeros",
-        "Constant": "constant",
-    }
-
     @abstractmethod
     def values(self, shape: tuple[int, ...], generator: np.random.Generator) -> Values:
         """First values of a variable of `shape`; the same again from an equal generator."""
@@ -125,12 +103,6 @@ class LecunNormal(Initializer, name="lecun_normal"):
 class RandomNormal(Initializer, name="random_normal"):
     """N(mean, standard_deviation^2), whatever the shape; source: the normal distribution."""
 
-    foreign_keys = {
-        "std": "standard_deviation",
-        "stddev": "standard_deviation",
-        "scale": "standard_deviation",
-    }
-
     mean: float = Field(default=0.0, description="mean of the values")
     standard_deviation: float = Field(default=0.05, gt=0, description="standard deviation of the values")
 
@@ -144,8 +116,6 @@ class TruncatedNormal(Initializer, name="truncated_normal"):
     The standard deviation of what remains is 0.8796 of `standard_deviation`. Source: rejection sampling
     (von Neumann, 1951).
     """
-
-    foreign_keys = RandomNormal.foreign_keys
 
     mean: float = Field(default=0.0, description="mean of the values")
     standard_deviation: float = Field(

@@ -88,27 +88,6 @@ class Layer(Component, kind="layer"):
     keeps_values: ClassVar[bool] = False
     """Whether the layer only arranges its input anew, so that logits stay logits."""
 
-    foreign_names = {
-        "Dense": "dense",
-        "Linear": "dense",
-        "linear": "dense",
-        "fully_connected": "dense",
-        "fc": "dense",
-        "Activation": "activation",
-        "Dropout": "dropout",
-        "Flatten": "flatten",
-        "Reshape": "reshape",
-        "Unflatten": "reshape",
-        "LayerNorm": "layer_norm",
-        "LayerNormalization": "layer_norm",
-        "layer_normalization": "layer_norm",
-        "BatchNorm1d": "batch_norm",
-        "BatchNormalization": "batch_norm",
-        "batch_normalization": "batch_norm",
-        **dict.fromkeys(("relu", "ReLU", "sigmoid", "Sigmoid", "tanh", "Tanh"), "activation"),
-        **dict.fromkeys(("softmax", "Softmax", "gelu", "GELU", "leaky_relu", "LeakyReLU"), "activation"),
-    }
-
     @property
     def final_activation(self) -> Activation | None:
         """The function that the output comes from, where it is an activation."""

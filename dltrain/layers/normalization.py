@@ -18,8 +18,6 @@ from dltrain.layers.layer import Forward, Layer, VariableMaker
 class _Normalization(Layer):
     """What both have: gamma and beta, one each of the last axis."""
 
-    foreign_keys = {"eps": "epsilon"}
-
     epsilon: float = Field(
         default=1e-5, gt=0, description="added to the variance, so that its root is never 0"
     )
@@ -66,8 +64,6 @@ class BatchNorm(_Normalization, name="batch_norm"):
     The variance is the biased one in both places (algorithm 2 has the unbiased one in the average, which a
     batch of 1 does not have).
     """
-
-    foreign_keys = {"decay": "momentum"}
 
     momentum: float = Field(
         default=0.9, ge=0, lt=1, description="how much of the moving averages each step keeps"

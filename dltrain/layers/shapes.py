@@ -31,8 +31,6 @@ class Flatten(Layer, name="flatten"):
 class Reshape(Layer, name="reshape"):
     """From (batch, ...) to (batch, *shape), row by row; formula: flatten(y) = flatten(x)."""
 
-    foreign_keys = {"target_shape": "shape", "unflattened_size": "shape"}
-
     keeps_values: ClassVar[bool] = True
 
     shape: tuple[Annotated[int, Field(gt=0)], ...] = Field(description="shape of one example's output")

@@ -52,8 +52,6 @@ class TopKAccuracy(_OfClasses, name="top_k_accuracy"):
     k = 1 is accuracy. Source: Russakovsky et al., ImageNet challenge, 2015, section 4.1.
     """
 
-    foreign_keys = {"top_k": "k", "n": "k"}
-
     k: int = Field(default=5, gt=0, description="how many classes count")
 
     def compute(self, prediction: Prediction, target: Tensor) -> Tensor:

@@ -28,21 +28,6 @@ class Prediction(Protocol):
 class Metric(Component, kind="metric"):
     """A figure of a batch; that of many batches is found by `reduction`."""
 
-    foreign_names = {
-        "acc": "accuracy",
-        "Accuracy": "accuracy",
-        "sparse_categorical_accuracy": "accuracy",
-        "categorical_accuracy": "accuracy",
-        "top_k": "top_k_accuracy",
-        "top5": "top_k_accuracy",
-        "sparse_top_k_categorical_accuracy": "top_k_accuracy",
-        "ConfusionMatrix": "confusion_matrix",
-        "mean_squared_error": "mse",
-        "MeanSquaredError": "mse",
-        "mean_absolute_error": "mae",
-        "MeanAbsoluteError": "mae",
-    }
-
     reduction: ClassVar[Literal["mean", "sum"]] = "mean"
     """How batches combine: "mean" weighs each batch by its number of examples, "sum" adds up."""
 

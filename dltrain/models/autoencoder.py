@@ -28,17 +28,6 @@ class Autoencoder(Model, name="autoencoder"):
     (Vincent et al., 2010, section 2.2).
     """
 
-    foreign_keys = {
-        "hidden": "encoder",
-        "encoder_sizes": "encoder",
-        "encoder_layers": "encoder",
-        "activation_fn": "activation",
-        "tied": "tied_weights",
-        "tie_weights": "tied_weights",
-        "kernel_init": "kernel_initializer",
-        "bias_init": "bias_initializer",
-    }
-
     encoder: tuple[Annotated[int, Field(gt=0)], ...] = Field(
         min_length=1, description="sizes of the encoder's layers; the last is the size of the code"
     )

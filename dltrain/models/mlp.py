@@ -23,18 +23,6 @@ class Mlp(Model, name="mlp"):
     y = softmax(h_n W + b) (Rumelhart et al., 1986). With an empty `hidden` it is softmax_regression.
     """
 
-    foreign_keys = {
-        "hidden_layer_sizes": "hidden",
-        "hidden_sizes": "hidden",
-        "hidden_units": "hidden",
-        "hidden_dims": "hidden",
-        "layers": "hidden",
-        "activation_fn": "activation",
-        "dropout_rate": "dropout",
-        "kernel_init": "kernel_initializer",
-        "bias_init": "bias_initializer",
-    }
-
     hidden: tuple[Annotated[int, Field(gt=0)], ...] = Field(
         description="sizes of the hidden layers, from the input on; may be empty"
     )

@@ -18,20 +18,6 @@ from dltrain.places import Key, Places
 class Model(Component, kind="model"):
     """What is trained: a chain of layers made for the shape of a data set's inputs and its classes."""
 
-    foreign_names = {
-        "softmax": "softmax_regression",
-        "logistic_regression": "softmax_regression",
-        "LogisticRegression": "softmax_regression",
-        "MLP": "mlp",
-        "MLPClassifier": "mlp",
-        "perceptron": "mlp",
-        "multilayer_perceptron": "mlp",
-        "auto_encoder": "autoencoder",
-        "Autoencoder": "autoencoder",
-        "AutoEncoder": "autoencoder",
-        "Sequential": "sequential",
-    }
-
     @abstractmethod
     def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
         """The layers, built one for the output of the other; `build` has entered the name scope."""

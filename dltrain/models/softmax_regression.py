@@ -21,8 +21,6 @@ class SoftmaxRegression(Model, name="softmax_regression"):
     Recognition and Machine Learning, 2006, section 4.3.4). With cross_entropy the problem is convex.
     """
 
-    foreign_keys = {"kernel_init": "kernel_initializer", "bias_init": "bias_initializer"}
-
     kernel_initializer: Initializer = Field(default=Zeros(), description="first values of the kernel W")
     bias_initializer: Initializer = Field(default=Zeros(), description="first values of the bias b")
 

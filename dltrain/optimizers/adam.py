@@ -16,16 +16,6 @@ class Adam(Optimizer, name="adam"):
     m and v start at 0; epsilon is outside of the root.
     """
 
-    foreign_keys = {
-        "betas": "beta1 and beta2",
-        "beta_1": "beta1",
-        "beta_2": "beta2",
-        "b1": "beta1",
-        "b2": "beta2",
-        "eps": "epsilon",
-        "momentum": "beta1",
-    }
-
     learning_rate: LearningRate = Field(default=0.001, kw_only=False)
     beta1: float = Field(
         default=0.9, ge=0, lt=1, description="how much of the gradients' average each step keeps"
@@ -62,8 +52,6 @@ class AdamW(Adam, name="adamw"):
 
     Only kernels (variables of rank 2 or more) decay; biases and the gamma and beta of normalizations don't.
     """
-
-    foreign_keys = {"decay": "weight_decay", "wd": "weight_decay", "l2": "weight_decay"}
 
     weight_decay: float = Field(
         default=0.01, ge=0, description="share of a kernel that decays, times learning_rate"

@@ -18,14 +18,6 @@ class RmsProp(Optimizer, name="rmsprop"):
     epsilon is outside of the root.
     """
 
-    foreign_keys = {
-        "rho": "decay",
-        "alpha": "decay",
-        "smoothing": "decay",
-        "discounting_factor": "decay",
-        "eps": "epsilon",
-    }
-
     learning_rate: LearningRate = Field(default=0.001, kw_only=False)
     decay: float = Field(default=0.9, ge=0, lt=1, description="how much of the averages each step keeps")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="how much of the earlier steps goes on")
@@ -50,8 +42,6 @@ class Adagrad(Optimizer, name="adagrad"):
     s starts at 0; epsilon is outside of the root.
     """
 
-    foreign_keys = {"eps": "epsilon"}
-
     learning_rate: LearningRate = Field(default=0.01, kw_only=False)
     epsilon: float = Field(default=1e-10, gt=0, description="added to the root, so that it is never 0")
 
@@ -67,8 +57,6 @@ class Adadelta(Optimizer, name="adadelta"):
 
     v and w start at 0; epsilon is inside of the roots.
     """
-
-    foreign_keys = {"rho": "decay", "eps": "epsilon"}
 
     learning_rate: LearningRate = Field(default=1.0, kw_only=False)
     decay: float = Field(default=0.95, ge=0, lt=1, description="how much of the averages each step keeps")

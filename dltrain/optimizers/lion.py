@@ -17,16 +17,6 @@ class Lion(Optimizer, name="lion"):
     adam's, and decays as much larger.
     """
 
-    foreign_keys = {
-        "betas": "beta1 and beta2",
-        "beta_1": "beta1",
-        "beta_2": "beta2",
-        "b1": "beta1",
-        "b2": "beta2",
-        "decay": "weight_decay",
-        "wd": "weight_decay",
-    }
-
     learning_rate: LearningRate = Field(default=0.0001, kw_only=False)
     beta1: float = Field(default=0.9, ge=0, lt=1, description="how much the momentum weighs in a step")
     beta2: float = Field(default=0.99, ge=0, lt=1, description="how much of the momentum each step keeps")

@@ -86,48 +86,6 @@ class Step:
 class Optimizer(Component, kind="optimizer"):
     """A first-order method: p <- p - learning_rate * (something made of the gradient)."""
 
-    foreign_names = {
-        "SGD": "sgd",
-        "gradient_descent": "sgd",
-        "GradientDescentOptimizer": "sgd",
-        "momentum": "sgd",
-        "nesterov": "sgd",
-        "RMSprop": "rmsprop",
-        "RMSProp": "rmsprop",
-        "rms_prop": "rmsprop",
-        "RMSPropOptimizer": "rmsprop",
-        "Adagrad": "adagrad",
-        "AdaGrad": "adagrad",
-        "Adadelta": "adadelta",
-        "AdaDelta": "adadelta",
-        "Adam": "adam",
-        "AdamOptimizer": "adam",
-        "AdamW": "adamw",
-        "adam_w": "adamw",
-        "Nadam": "nadam",
-        "NAdam": "nadam",
-        "Lion": "lion",
-    }
-    foreign_keys = {
-        "lr": "learning_rate",
-        "eta": "learning_rate",
-        "learningRate": "learning_rate",
-        "step_size": "learning_rate",
-        "learning_rate_init": "learning_rate",
-        "weight_decay": "l2 of the cost (or take the optimizer adamw)",
-        "lr_schedule": "schedule",
-        "lr_scheduler": "schedule",
-        "scheduler": "schedule",
-        "clipvalue": "clip_value",
-        "clipnorm": "clip_norm",
-        "global_clipnorm": "clip_norm",
-        "max_norm": "clip_norm",
-        "max_grad_norm": "clip_norm",
-        "grad_clip": "clip_norm",
-        "gradient_clip": "clip_norm",
-        "gradient_clipping": "clip_norm",
-    }
-
     learning_rate: LearningRate = Field(kw_only=False)
     schedule: Schedule = Field(default=Constant(), description="how the learning rate changes over the steps")
     clip_value: float | None = Field(

@@ -25,31 +25,6 @@ class Schedule(Component, kind="schedule"):
     schedule runs over the remaining steps, with s - w for s.
     """
 
-    foreign_names = {
-        "none": "constant",
-        "constant_lr": "constant",
-        "ConstantLR": "constant",
-        "StepLR": "step",
-        "step_lr": "step",
-        "multistep": "step",
-        "ExponentialLR": "exponential",
-        "ExponentialDecay": "exponential",
-        "exp": "exponential",
-        "CosineAnnealingLR": "cosine",
-        "cosine_annealing": "cosine",
-        "CosineDecay": "cosine",
-        "cosine_decay": "cosine",
-        "OneCycleLR": "one_cycle",
-        "onecycle": "one_cycle",
-        "1cycle": "one_cycle",
-    }
-    foreign_keys = {
-        "warmup_steps": "warmup",
-        "num_warmup_steps": "warmup",
-        "warmup_ratio": "warmup",
-        "warm_up": "warmup",
-    }
-
     warmup: Steps = Field(
         default=0,
         description="steps in which the rate first grows evenly; a fraction is a share of all steps",
@@ -112,8 +87,6 @@ class Constant(Schedule, name="constant"):
 
 
 class _Decay(Schedule):
-    foreign_keys = {"gamma": "decay_rate", "step_size": "decay_steps"}
-
     decay_rate: float = Field(
         default=0.1, gt=0, le=1, description="factor of the rate each `decay_steps` steps"
     )
@@ -145,8 +118,6 @@ class Cosine(Schedule, name="cosine"):
     (Loshchilov and Hutter, SGDR, 2017, equation 5).
     """
 
-    foreign_keys = {"alpha": "final_factor", "eta_min": "final_factor"}
-
     final_factor: float = Field(default=0.0, ge=0, le=1, description="factor after the last step")
 
     def after_warmup(self, step: Tensor, total_steps: int | None) -> Tensor:
@@ -160,8 +131,6 @@ class OneCycle(Schedule, name="one_cycle"):
     1 / (div_factor * final_div_factor) at x = 1, the last update. `learning_rate` is the rate at the peak.
     The momentum stays as it is.
     """
-
-    foreign_keys = {"pct_start": "peak", "peak_fraction": "peak", "max_lr": "learning_rate of the optimizer"}
 
     peak: float = Field(
         default=0.3, gt=0, lt=1, description="share of all steps after which the rate is at its highest"

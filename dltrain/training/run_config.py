@@ -32,8 +32,6 @@ CHANGEABLE = (
 class Watched(Section):
     """A validation figure, and which way it gets better."""
 
-    foreign_keys = {"monitor": "metric", "direction": "mode"}
-
     metric: str = Field(default="loss", description="'loss', or a metric of the list 'metrics'")
     mode: Literal["min", "max"] | None = Field(
         default=None,
@@ -51,32 +49,12 @@ class Watched(Section):
 class EarlyStopping(Watched):
     """When to end training because it no longer helps."""
 
-    foreign_keys = {"delta": "min_delta", "tolerance": "min_delta", "n_iter_no_change": "patience"}
-
     patience: int = Field(gt=0, description="epochs without improvement after which training ends")
     min_delta: float = Field(default=0.0, ge=0, description="improvements that are not larger do not count")
 
 
 class Train(Section):
     """The iteration loop."""
-
-    foreign_keys = {
-        "max_epochs": "epochs",
-        "num_epochs": "epochs",
-        "n_epochs": "epochs",
-        "max_steps": "steps",
-        "iterations": "steps",
-        "max_iter": "steps",
-        "batch": "batch_size",
-        "minibatch_size": "batch_size",
-        "eval_batch_size": "evaluation_batch_size",
-        "log_interval": "log_every",
-        "log_every_n_steps": "log_every",
-        "save_every": "checkpoint_every",
-        "learning_rate": "optimizer.learning_rate",
-        "lr": "optimizer.learning_rate",
-        "validation_size": "dataset.validation_size",
-    }
 
     epochs: int | None = Field(
         default=None, gt=0, le=10**9, description="how often to go over the training split"
@@ -127,18 +105,6 @@ class Train(Section):
 
 class RunConfig(Section):
     """What to train on what, and how."""
-
-    foreign_keys = {
-        "data": "dataset",
-        "loss": "cost",
-        "criterion": "cost",
-        "network": "model",
-        "training": "train",
-        "trainer": "train",
-        "random_seed": "seed",
-        "random_state": "seed",
-        "lr": "optimizer.learning_rate",
-    }
 
     name: str | None = Field(
         default=None, description="first part of the run directory's name; null for the model's name"

@@ -30,9 +30,6 @@ class Step(Schedule, name="step"):
 class Optimizer(Component, kind="toy optimizer"):
     """An optimizer."""
 
-    foreign_keys = {"lr": "learning_rate"}
-    foreign_names = {"SGD": "sgd"}
-
     learning_rate: float = Field(default=1e-3, gt=0, description="size of a step")
     schedule: Schedule = Field(default=Constant(), description="change of the learning rate")
 
@@ -51,8 +48,6 @@ class Adaptive(Optimizer):
 
 class Adam(Adaptive, name="adam"):
     """Adam (Kingma and Ba, 2015)."""
-
-    foreign_keys = {"betas": "beta_1 and beta_2"}
 
     beta_1: float = Field(default=0.9, description="decay of the first moment")
     amsgrad: bool = Field(default=False, description="keep the largest second moment")
@@ -87,8 +82,6 @@ class Stack(Layer, name="stack"):
 
 class Train(Section):
     """The loop."""
-
-    foreign_keys = {"n_epochs": "epochs"}
 
     epochs: int = Field(default=10, gt=0, description="passes over the data")
     warmup: int = Field(default=0, ge=0, description="epochs of warm-up")

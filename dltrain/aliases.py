@@ -1,0 +1,144 @@
+"""What other libraries call things -> what they are called here; for the hint of an error.
+
+A row is a name here and the words that others have for it. Which of several rows is meant, for `alpha`, say,
+follows from what is known where the word stands: the fields of a section, the components of a kind. Words are
+compared without case, "-" and "_", so `LayerNorm` needs no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+NAMES = {  # of components
+    # models and layers
+    "softmax_regression": "softmax logistic_regression",
+    "mlp": "MLPClassifier perceptron multilayer_perceptron",
+    "dense": "linear fully_connected fc",
+    "activation": "relu sigmoid tanh softmax gelu leaky_relu",
+    "reshape": "unflatten",
+    "layer_norm": "layer_normalization",
+    "batch_norm": "BatchNorm1d batch_normalization",
+    # activations and initializers
+    "linear": "identity none",
+    "leaky_relu": "lrelu",
+    "silu": "swish",
+    "sigmoid": "logistic",
+    "glorot_uniform": "xavier_uniform",
+    "glorot_normal": "xavier_normal",
+    "he_uniform": "kaiming_uniform",
+    "he_normal": "kaiming_normal",
+    "random_normal": "normal gaussian",
+    "truncated_normal": "trunc_normal",
+    "zeros": "zero",
+    # costs and metrics
+    "cross_entropy": "CrossEntropyLoss categorical_crossentropy sparse_categorical_crossentropy "
+    "softmax_cross_entropy nll NLLLoss log_loss",
+    "binary_cross_entropy": "BCELoss BCEWithLogitsLoss bce binary_crossentropy sigmoid_cross_entropy",
+    "mse": "MSELoss mean_squared_error l2_loss",
+    "mae": "L1Loss mean_absolute_error",
+    "huber": "HuberLoss SmoothL1Loss smooth_l1",
+    "accuracy": "acc sparse_categorical_accuracy categorical_accuracy",
+    "top_k_accuracy": "top_k top5 sparse_top_k_categorical_accuracy",
+    # optimizers and schedules
+    "sgd": "gradient_descent GradientDescentOptimizer momentum nesterov",
+    "adam": "AdamOptimizer",
+    "rmsprop": "RMSPropOptimizer",
+    "constant": "none constant_lr",
+    "step": "StepLR multistep",
+    "exponential": "ExponentialLR ExponentialDecay exp",
+    "cosine": "CosineAnnealingLR cosine_annealing cosine_decay",
+    "one_cycle": "OneCycleLR 1cycle",
+    # data sets
+    "npz": "numpy npy",
+}
+
+KEYS = {  # of sections and components; "a and b" needs both
+    # the whole config and train
+    "dataset": "data",
+    "cost": "loss criterion",
+    "model": "network",
+    "train": "training trainer",
+    "seed": "random_seed random_state",
+    "epochs": "max_epochs num_epochs n_epochs",
+    "steps": "max_steps iterations max_iter",
+    "batch_size": "batch minibatch_size",
+    "evaluation_batch_size": "eval_batch_size",
+    "log_every": "log_interval log_every_n_steps",
+    "checkpoint_every": "save_every",
+    "metric": "monitor",
+    "mode": "direction",
+    "min_delta": "delta tolerance",
+    "patience": "n_iter_no_change",
+    # data sets and metrics
+    "validation_size": "val_size validation",
+    "root": "data_dir dir folder path",
+    "k": "top_k n",
+    # models, layers, activations, initializers
+    "hidden": "hidden_layer_sizes hidden_sizes hidden_units hidden_dims layers",
+    "encoder": "hidden encoder_sizes encoder_layers",
+    "tied_weights": "tied tie_weights",
+    "units": "out_features size",
+    "activation": "activation_fn",
+    "function": "activation activation_fn",
+    "use_bias": "bias",
+    "kernel_initializer": "kernel_init weight_initializer",
+    "bias_initializer": "bias_init",
+    "dropout": "dropout_rate",
+    "rate": "p dropout_rate drop_prob",
+    "shape": "target_shape unflattened_size",
+    "slope": "negative_slope alpha",
+    "standard_deviation": "std stddev scale",
+    "epsilon": "eps",
+    # costs
+    "l2": "l2_penalty weight_decay alpha",
+    "l1": "l1_penalty",
+    "delta": "beta",
+    "label_smoothing": "smoothing",
+    # optimizers and schedules
+    "learning_rate": "lr eta step_size learning_rate_init",
+    "schedule": "lr_schedule lr_scheduler scheduler",
+    "clip_norm": "global_clipnorm max_norm max_grad_norm grad_clip gradient_clip gradient_clipping",
+    "beta1 and beta2": "betas",
+    "beta1": "b1 momentum",
+    "beta2": "b2",
+    "decay": "rho alpha smoothing discounting_factor",
+    "weight_decay": "decay wd l2",
+    "warmup": "warmup_steps num_warmup_steps warmup_ratio",
+    "decay_rate": "gamma",
+    "decay_steps": "step_size",
+    "final_factor": "alpha eta_min",
+    "peak": "pct_start peak_fraction",
+}
+
+ELSEWHERE = {  # keys that stand in another section here
+    "optimizer.learning_rate": "lr learning_rate",
+    "learning_rate of the optimizer": "max_lr",
+    "dataset.validation_size": "validation_size",
+    "l2 of the cost (or take the optimizer adamw)": "weight_decay",
+}
+
+
+def plain(word: str) -> str:
+    """Without what differs between styles of writing a name: learningRate, learning-rate, LearningRate."""
+    return word.lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+def name_here(word: str, known: Collection[str]) -> str | None:
+    """The one of the `known` components' names that others call `word`; None if there is none."""
+    return next((name for name in known if _is(word, name) or _is(word, NAMES.get(name, ""))), None)
+
+
+def key_here(word: str, known: Collection[str]) -> str | None:
+    """What to write for a key `word` in a section whose keys are `known`; None if there is no such key."""
+    rows = [key for key in KEYS if set(key.split(" and ")) <= set(known)]
+    same = (key for key in known if plain(key) == plain(word))
+    return next(same, None) or next((key for key in rows if _is(word, KEYS[key])), None)
+
+
+def key_elsewhere(word: str) -> str | None:
+    """Which key of another section is meant by `word`, wherever it stands; None if there is none."""
+    return next((key for key, words in ELSEWHERE.items() if _is(word, words)), None)
+
+
+def _is(word: str, words: str) -> bool:
+    return plain(word) in map(plain, words.split())
