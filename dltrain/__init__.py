@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # says to type checkers what `__getattr__` finds at run time
     from dltrain import metrics as metrics
     from dltrain import models as models
     from dltrain import optimizers as optimizers
+    from dltrain import summary as summary
     from dltrain import training as training
     from dltrain.autodiff import *
     from dltrain.autodiff.ops import *
@@ -38,6 +39,7 @@ _MODULES = (
     "metrics",
     "models",
     "optimizers",
+    "summary",
     "training",
 )
 _HOMES = ("dltrain.autodiff", "dltrain.execution", "dltrain.autodiff.ops")

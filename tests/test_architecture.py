@@ -20,10 +20,11 @@ MAY_IMPORT = {
     "execution": BASE | {"autodiff", "compiler", "backends"},
     "aliases": set(),
     "config": BASE | {"aliases"},
+    "summary": CORE - {"config"},
     **dict.fromkeys(sorted(RECIPE), CORE),
     "models": CORE | RECIPE,
     "training": CORE | RECIPE | RUNNING | {"models"},
-    "runs": CORE | RECIPE | RUNNING | {"models", "training"},
+    "runs": CORE | RECIPE | RUNNING | {"models", "training", "summary"},
     "inspection": CORE | RECIPE | RUNNING | {"models", "training", "runs"},
     "cli": CORE | RECIPE | RUNNING | {"models", "training", "runs", "inspection"},
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 from dltrain.datasets import Data
 from dltrain.execution import Session
-from dltrain.runs.event_files import EventFiles, reconstruction_grid
+from dltrain.runs.event_files import EventFiles
 from dltrain.runs.metrics_files import MetricsFiles
 from dltrain.runs.state_hash import hash_state
 from dltrain.training.network import Network
@@ -60,14 +60,13 @@ class EventReporter:
     def report(self, record: Record) -> None:
         match record:
             case Started():
-                self._files.train.add_graph(self._network.graph.nodes)
-                self._files.flush()
+                self._files.train.graph(self._network.graph)
             case StepDone(step, _, loss, _):
                 if self._log_every and step % self._log_every == 0:
-                    self._files.train.add_scalars(step, {"batch_loss": loss})
+                    self._files.train.scalar("batch_loss", loss, step)
             case EpochDone():
                 if self._has_pictures():
-                    self._files.validation.add_image(record.step, "reconstruction", self._pictures())
+                    self._files.validation.image("reconstruction", self._pictures(), record.step)
                 self._files.write_epoch(record)
 
     def _has_pictures(self) -> bool:
@@ -76,9 +75,11 @@ class EventReporter:
         return self._data.target == "input" and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3))
 
     def _pictures(self) -> np.ndarray:
-        """Some examples of the validation split (else of the training split), and what becomes of them."""
+        """Some examples of the validation split (else of the training split), above what becomes of them:
+        [2 * height, PICTURES * width] or [..., 3].
+        """
         split = self._data.splits.get("validation", self._data.splits["train"])
         inputs = np.empty((min(PICTURES, len(split)), *self._data.input_shape), np.float32)
         split.gather(np.arange(len(inputs)), inputs=inputs)
         outputs = self._session.run(self._network.evaluation.output, {self._network.inputs: inputs})
-        return reconstruction_grid(inputs, outputs)
+        return np.concatenate([np.concatenate(list(images), axis=1) for images in (inputs, outputs)])

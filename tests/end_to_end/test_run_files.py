@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from run_helpers import Dltrain, autoencoder_config, busy_config, dltrain_in, write_data
 
+from dltrain.datasets import Npz
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TensorBoard's own imports
 
 
@@ -65,12 +67,17 @@ def test_the_graph_has_name_scopes(dltrain: Dltrain) -> None:
 
 
 def test_inputs_beside_reconstructions(dltrain: Dltrain) -> None:
-    Path("c.yaml").write_text(autoencoder_config(write_data(Path.cwd())))
+    data = write_data(Path.cwd())
+    Path("c.yaml").write_text(autoencoder_config(data))
     dltrain("fit", "c.yaml", "--run-dir", "run", "--quiet")
     images = events("validation").Images("reconstruction")
     assert [image.step for image in images] == [5, 10]
     picture = np.asarray(Image.open(BytesIO(images[-1].encoded_image_string)))
     assert picture.shape == (8, 40)  # ten inputs above their reconstructions
+    inputs = np.empty((10, 4, 4), np.float32)
+    splits = Npz(path=data, target="input", validation_size=10).load().splits
+    splits["validation"].gather(np.arange(10), inputs=inputs)
+    np.testing.assert_array_equal(picture[:4], np.rint(np.hstack(list(inputs)) * 255))
     assert picture[:4].std() > 20
 
 
