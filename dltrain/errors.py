@@ -1,4 +1,4 @@
-"""Every error that a user can meet, each with the exit code of the command line.
+"""Every error that a user can meet, each with the exit code of the command line and the status of its run.
 
 An error is one line, `WHAT: WHERE: WHY; WHAT TO DO`, so that a person sees at once what to change:
 
@@ -8,6 +8,7 @@ An error is one line, `WHAT: WHERE: WHY; WHAT TO DO`, so that a person sees at o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from signal import SIGINT, SIGPIPE, Signals
 
 from dltrain.places import Place
 
@@ -23,9 +24,12 @@ class DltrainError(Exception):
         where: a place, or text such as a path, a tensor's name, a command's option; may be empty.
         why: the facts that make it wrong (the value found, the operating system's reason); may be empty.
         fix: what to do; may be empty.
+        exit_code: of the command line.
+        status: of a run that it ends, in its `run.json`.
     """
 
     exit_code = 1
+    status = "failed"
 
     def __init__(self, what: str, *, where: Place | str = "", why: str = "", fix: str = "") -> None:
         super().__init__(what)
@@ -95,9 +99,10 @@ class DataError(DltrainError):
 
 
 class DivergedError(DltrainError):
-    """Training met a value that is not finite: exit code 4."""
+    """Training met a value that is not finite: exit code 4, status "diverged"."""
 
     exit_code = 4
+    status = "diverged"
 
 
 class RunError(DltrainError):
@@ -107,9 +112,10 @@ class RunError(DltrainError):
 
 
 class RequirementError(DltrainError):
-    """A figure asked for with `--require` was not reached: exit code 6."""
+    """A figure asked for with `--require` was not reached by a whole run: exit code 6, status "completed"."""
 
     exit_code = 6
+    status = "completed"
 
 
 class StorageError(DltrainError):
@@ -119,11 +125,27 @@ class StorageError(DltrainError):
 
 
 class StoppedError(DltrainError):
-    """A signal stopped the command: exit code 128 + its number (130 SIGINT, 138 SIGUSR1, 143 SIGTERM)."""
+    """A signal stopped the command: exit code 128 + its number, status "stopped".
+
+    So 130 is SIGINT, 138 SIGUSR1, 141 SIGPIPE, 143 SIGTERM.
+    """
+
+    status = "stopped"
 
     def __init__(self, what: str, *, signal_number: int, fix: str = "") -> None:
         super().__init__(what, fix=fix)
         self.exit_code = 128 + signal_number
+
+
+class Bug(DltrainError):
+    """An exception that nobody expected: exit code 1."""
+
+    def __init__(self) -> None:
+        from dltrain import __version__
+
+        super().__init__(
+            f"this is a bug in dltrain {__version__}", fix="please report it, with all of the above"
+        )
 
 
 class Terminated(KeyboardInterrupt):
@@ -135,3 +157,26 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, signal_number: int) -> None:
         super().__init__()
         self.signal_number = signal_number
+
+
+def ending(error: BaseException) -> DltrainError:
+    """What a command that `error` ends prints, its exit code, and the status of its run: all as one error.
+
+    Returns:
+        `error` itself, if it is one of dltrain.
+    """
+    match error:
+        case DltrainError():
+            return error
+        case Terminated(signal_number=number):
+            return StoppedError(f"stopped by {Signals(number).name}", signal_number=number)
+        case KeyboardInterrupt():
+            return StoppedError("interrupted", signal_number=SIGINT)
+        case BrokenPipeError():
+            return StoppedError("nobody reads the output any more", signal_number=SIGPIPE)
+        case MemoryError():
+            return StorageError("not enough memory", why=str(error))
+        case OSError():
+            where = str(error.filename or "")
+            return StorageError("cannot read or write", where=where, why=error.strerror or str(error))
+    return Bug()

@@ -58,8 +58,7 @@ def help_text() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (by default the process's own) and returns its exit code.
 
-    Exit codes: 0 done; 1 a bug; 2 usage or config; 3 data; 4 diverged; 5 run directory or checkpoint;
-    6 a requirement not met; 7 input and output; 130, 138, 141 and 143 stopped by a signal.
+    Exit codes: 0 done; 2 for no arguments; all others are those of dltrain/errors.py.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words  # before the command's name or after it
@@ -70,8 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _dispatch(words[0], words[1:])
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output has left, as `| head` does: no error
-        exit_code = 128 + 13
+    except BrokenPipeError as error:  # whoever read the output has left, as `| head` does: nothing to say
+        from dltrain.errors import ending
+
+        exit_code = ending(error).exit_code
     except (Exception, KeyboardInterrupt) as error:
         exit_code = _report(error, debug)
     else:
@@ -138,19 +139,14 @@ def _usage_error(error: click.ClickException, command: str) -> DltrainError:
 
 def _report(error: BaseException, debug: bool) -> int:
     """Prints what went wrong on stderr and returns the exit code."""
-    user_error = _as_user_error(error)
-    if debug or user_error is None:
+    from dltrain.errors import Bug, ending
+
+    user_error = ending(error)
+    if debug or isinstance(user_error, Bug):
         import traceback
 
         for line in "".join(traceback.format_exception(error)).splitlines():
             _say(_printable(line))
-    if user_error is None:
-        from dltrain import __version__
-        from dltrain.errors import DltrainError
-
-        user_error = DltrainError(
-            f"this is a bug in dltrain {__version__}", fix="please report it, with all of the above"
-        )
     for line in user_error.lines:
         _say(f"dltrain: error: {_printable(line)}")
     return user_error.exit_code
@@ -161,28 +157,6 @@ def _say(line: str) -> None:
 
     with suppress(OSError):  # of a full disk, perhaps: the exit code still tells
         print(line, file=sys.stderr)
-
-
-def _as_user_error(error: BaseException) -> DltrainError | None:
-    """The error with its line and exit code, or None for a bug."""
-    import signal
-
-    from dltrain.errors import DltrainError, StoppedError, StorageError, Terminated
-
-    match error:
-        case DltrainError():
-            return error
-        case Terminated(signal_number=number):
-            return StoppedError(f"stopped by {signal.Signals(number).name}", signal_number=number)
-        case KeyboardInterrupt():
-            return StoppedError("interrupted", signal_number=2)
-        case MemoryError():
-            return StorageError("not enough memory", why=str(error))
-        case OSError():
-            return StorageError(
-                "cannot read or write", where=str(error.filename or ""), why=error.strerror or str(error)
-            )
-    return None
 
 
 def _printable(text: str) -> str:
