@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from dltrain.autodiff import ops
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import Graph, Tensor
 from dltrain.autodiff.leaves import constant, placeholder
+from dltrain.autodiff.ops.reduce import Mean, Sum
 from dltrain.errors import GraphError
 from dltrain.execution.checking import check_gradients
 from dltrain.execution.compile import PASSES
@@ -271,6 +273,48 @@ def test_the_sum_of_an_empty_axis_is_zero_and_its_mean_nan() -> None:
         assert run(ops.sum(x, 0)).tolist() == [0, 0]
         assert np.isnan(run(ops.mean(x, 0))).all()
         assert run(ops.mean(x, 1)).shape == (0,)
+
+
+def test_the_mean_of_2_to_the_25_ones_is_one() -> None:
+    """One by one, the sum in float32 would stop at 2^24."""
+    with Graph():
+        x = placeholder("float32", ("rows", 2))
+        assert run(ops.mean(x, 0), {x: np.ones((2**25, 2), "float32")}).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("array", "axes"),
+    [
+        (np.full((2**20, 2), 0.1, "f"), (0,)),
+        (np.full(2**20, 0.1, "f"), (0,)),
+        (np.full((2**20, 2), 0.1, "f").T, (1,)),
+        (np.full((2**10, 2**10, 3), 0.1, "f"), (0, 1)),
+        (np.full((3, 2**20, 2), 0.1, "f"), (0, 1)),
+        (np.full((3, 2**20, 2), 0.1, "f"), (1,)),
+        (np.full((2**19, 3, 2), 0.1, "f"), (0, 2)),
+        (np.full((2**20, 4), 0.1, "f")[:, 1:], (0, 1)),
+        (np.full((2**10, 2**10), 0.1, "f"), (0, 1)),
+    ],
+)
+@pytest.mark.parametrize("keepdims", [True, False])
+def test_long_sums_lose_nothing(array: Any, axes: tuple[int, ...], keepdims: bool) -> None:
+    """2^20 times 0.1, along whatever axes, however they lie in memory: one by one they would be 1 % off."""
+    for reduction, expected in ((Sum, np.sum), (Mean, np.mean)):
+        exact = np.asarray(expected(array.astype("d"), axis=axes, keepdims=keepdims))  # type: ignore[operator]
+        out = np.empty(exact.shape, "float32")
+        reduction(axes, keepdims).compute(array, out=out)
+        np.testing.assert_allclose(out, exact, rtol=2e-5)
+
+
+@pytest.mark.parametrize("count", [1, 1023, 1024, 1025, 4096, 3 * 1024 + 5, 70_001])
+def test_long_sums_are_within_a_few_roundings(count: int) -> None:
+    numbers = np.random.default_rng(count).uniform(1, 2, (count, 3)).astype("float32")
+    exact = [math.fsum(column) for column in numbers.T.tolist()]
+    with Graph():
+        x = placeholder("float32", ("rows", 3))
+        total, mean = Session().run([ops.sum(x, 0), ops.mean(x, 0)], {x: numbers})
+    np.testing.assert_allclose(total, exact, rtol=2e-6)
+    np.testing.assert_allclose(mean, np.array(exact) / count, rtol=2e-6)
 
 
 def test_the_mean_over_a_named_dimension_counts_what_is_fed() -> None:

@@ -6,6 +6,7 @@ Their functions take `axes` (an axis, several, or None for all; negative ones co
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from dltrain.autodiff.spec import Array, Spec, normalize_axes, normalize_axis
 from dltrain.errors import GraphError
 
 Axes = int | Sequence[int] | None
+BLOCK = 1024  # numbers that are added up one after the other
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,11 @@ class Sum(Reduction):
     """The sum."""
 
     def compute(self, x: Array, *, out: Array) -> None:
-        if self.axes == (0,) and x.ndim == 2 and x.dtype.kind == "f":
+        if self.axes == (0,) and x.ndim == 2 and x.dtype.kind == "f" and len(x) <= BLOCK:
             # The gradient of every bias is such a sum: BLAS adds up rows in half of NumPy's time and less.
             np.dot(_ones(len(x), x.dtype), x, out=out.reshape(-1))
         else:
-            np.add.reduce(x, axis=self.axes, out=out, keepdims=self.keepdims)
+            _add_up(x, self.axes, out, self.keepdims)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         return broadcast_to(self.expanded(upstream), node.inputs[0].shape)
@@ -61,6 +63,45 @@ class Sum(Reduction):
 @lru_cache(maxsize=16)
 def _ones(count: int, dtype: np.dtype[Any]) -> Array:
     return np.ones(count, dtype)
+
+
+def _add_up(x: Array, axes: tuple[int, ...], out: Array, keepdims: bool) -> None:
+    """np.add.reduce, but for long float sums that NumPy would add up one number after the other.
+
+    So it does along all axes but the innermost ones, and 2^25 ones of float32 would be 2^24. Here at most
+    BLOCK numbers are added to each other before their sum is added to others.
+    """
+    if x.dtype.kind == "f" and _count(x, axes) > BLOCK:
+        outer = _outer_axes(x, axes)
+        if _count(x, outer) > BLOCK:
+            for axis in outer:
+                x = _summed_in_blocks(x, axis)
+    np.add.reduce(x, axis=axes, out=out, keepdims=keepdims)
+
+
+def _outer_axes(x: Array, axes: tuple[int, ...]) -> list[int]:
+    """Those of `axes` that do not lie together innermost in memory, where NumPy adds in pairs."""
+    long = [axis for axis in range(x.ndim) if x.shape[axis] > 1]
+    long.sort(key=lambda axis: builtins.abs(x.strides[axis]))
+    together = x.strides[long[0]]
+    for place, axis in enumerate(long):
+        if axis not in axes or x.strides[axis] != together:
+            return [axis for axis in long[place:] if axis in axes]
+        together *= x.shape[axis]
+    return []
+
+
+def _summed_in_blocks(x: Array, axis: int) -> Array:
+    """The sum along one axis, of size 1 then; by BLAS, which takes a fraction of NumPy's time."""
+    x = np.moveaxis(x, axis, -2)
+    while x.shape[-2] > BLOCK:
+        whole = x.shape[-2] // BLOCK * BLOCK
+        blocks = x[..., :whole, :].reshape(*x.shape[:-2], -1, BLOCK, x.shape[-1])
+        rest = x[..., whole:, :]
+        sums = [_ones(BLOCK, x.dtype) @ blocks, (_ones(rest.shape[-2], x.dtype) @ rest)[..., None, :]]
+        x = np.concatenate(sums, axis=-2)
+    total: Array = (_ones(x.shape[-2], x.dtype) @ x)[..., None, :]
+    return np.moveaxis(total, -2, axis)
 
 
 def sum(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
@@ -77,7 +118,7 @@ class Mean(Reduction):
         return super().infer(x)
 
     def compute(self, x: Array, *, out: Array) -> None:
-        np.add.reduce(x, axis=self.axes, out=out, keepdims=self.keepdims)
+        _add_up(x, self.axes, out, self.keepdims)
         np.divide(out, _count(x, self.axes), out=out)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
