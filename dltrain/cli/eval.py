@@ -9,11 +9,10 @@ import click
 from dltrain.cli.computing import computing_options
 from dltrain.cli.options import checkpoint_option
 from dltrain.cli.progress import shown
-from dltrain.errors import UsageError
 from dltrain.execution.session import Kernels
 from dltrain.runs.directory import RunDirectory
-from dltrain.runs.trained_run import load_trained
-from dltrain.training.evaluation import Evaluator, plain_figures
+from dltrain.runs.run import Run
+from dltrain.training.evaluation import plain_figures
 
 
 @click.command(epilog="Example: dltrain eval latest --split validation --json")
@@ -33,17 +32,13 @@ def evaluate(run: str, split: str, checkpoint: str, as_json: bool, kernels: Kern
 
     RUN is a path, the beginning of a run's name below runs/, or latest. The loss is the cost without penalty.
     """
-    trained = load_trained(RunDirectory.open(run), checkpoint, kernels)
-    data = trained.config.dataset.load()
-    trained.trained_on.check_same(data)
-    if split not in data.splits:
-        raise UsageError("the run has no validation split", why="dataset.validation_size is 0")
-    figures = plain_figures(Evaluator(trained.session, trained.network)(data.splits[split]))
+    trained = Run.open(RunDirectory.open(run), checkpoint, kernels)
+    figures, step = plain_figures(trained.evaluate(split)), trained.state.step
     if as_json:
-        click.echo(json.dumps({"split": split, "step": trained.step, **figures}))
+        click.echo(json.dumps({"split": split, "step": step, **figures}))
         return
     loss, others = {"loss": figures["loss"]}, {name: figures[name] for name in figures if name != "loss"}
-    click.echo(f"{split} {shown(others | loss)}  ({len(data.splits[split])} examples, step {trained.step})")
+    click.echo(f"{split} {shown(others | loss)}  ({len(trained.data.splits[split])} examples, step {step})")
     for name, figure in others.items():
         if isinstance(figure, list):
             click.echo(name)

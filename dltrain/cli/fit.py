@@ -23,8 +23,7 @@ from dltrain.config import Document, apply_overrides, parse
 from dltrain.errors import RunError, StoppedError
 from dltrain.execution.session import Kernels
 from dltrain.runs.directory import RunDirectory
-from dltrain.runs.trained_run import parse_config, read_config
-from dltrain.runs.training_run import Prepared, TrainingRun, prepare
+from dltrain.runs.run import Run
 from dltrain.training.evaluation import Figures
 from dltrain.training.records import Finished
 from dltrain.training.run_config import CHANGEABLE, RunConfig
@@ -106,8 +105,6 @@ def fit(
     else:
         raise click.UsageError("missing CONFIG: give a YAML file, or --resume RUN")
     with second_interrupt_ends(), opened as (document, run), located(document):
-        if fast:
-            run.evaluation_batches = FAST_EVALUATION_BATCHES
         finished = _train(run, "none" if quiet else progress)
         figures = run.evaluate_best(dict.fromkeys(["test", *(each.split for each in required)]))
         if not quiet:
@@ -124,21 +121,14 @@ def _started(
     fast: bool,
     required: Sequence[Requirement],
     kernels: Kernels,
-) -> Iterator[tuple[Document, TrainingRun]]:
+) -> Iterator[tuple[Document, Run]]:
     """A new run and its config; nothing is written before all of it is checked."""
     document, config = load_config(path, overrides)
-    prepared = _prepared(document, config, fast, required)
+    run = _built(document, config, fast, required, kernels)
     name = config.name or config.model.component_name
     with (
         RunDirectory.create(run_dir, name=name) as directory,
-        TrainingRun.start(
-            prepared,
-            directory,
-            kernels=kernels,
-            document=document,
-            command=_command(),
-            overrides=overrides,
-        ) as run,
+        run.start(directory, source=document.text, command=_command(), overrides=overrides),
     ):
         yield document, run
 
@@ -146,15 +136,14 @@ def _started(
 @contextmanager
 def _resumed(
     reference: str, changes: Sequence[str], fast: bool, required: Sequence[Requirement], kernels: Kernels
-) -> Iterator[tuple[Document, TrainingRun]]:
+) -> Iterator[tuple[Document, Run]]:
     """A run that goes on, and its config with changes.
 
     Raises RunError, with both values, when one changes what may not change.
     """
     with RunDirectory.open(reference) as directory:
         directory.lock()
-        document = read_config(directory)
-        before = parse_config(document)
+        document, before = directory.load_config()
         document = apply_overrides(document, changes)
         config = parse(RunConfig, document)
         if conflict := before.conflict_with(config):
@@ -165,23 +154,28 @@ def _resumed(
                 why=f"it is {json.dumps(old)} in the run, {json.dumps(new)} now",
                 fix=f"start a new run; what may change is {', '.join(CHANGEABLE)}",
             )
-        prepared = _prepared(document, config, fast, required)
-        with TrainingRun.resume(prepared, directory, kernels=kernels, command=_command(), warn=warn) as run:
+        run = _built(document, config, fast, required, kernels)
+        with run.resume(directory, command=_command(), warn=warn):
             yield document, run
 
 
-def _prepared(document: Document, config: RunConfig, fast: bool, required: Sequence[Requirement]) -> Prepared:
+def _built(
+    document: Document, config: RunConfig, fast: bool, required: Sequence[Requirement], kernels: Kernels
+) -> Run:
+    """A run of which nothing is written yet."""
     if fast:
         train = config.train.model_copy(update={"epochs": None, "steps": FAST_STEPS})
         config = config.model_copy(update={"train": train})
     with located(document):
-        prepared = prepare(config)
+        run = Run(config, kernels=kernels)
+    if fast:
+        run.evaluation_batches = FAST_EVALUATION_BATCHES
     for requirement in required:
-        requirement.check_known(prepared.data.splits, prepared.network.evaluation.scalars)
-    return prepared
+        requirement.check_known(run.data.splits, run.network.evaluation.scalars)
+    return run
 
 
-def _train(run: TrainingRun, style: str) -> Finished:
+def _train(run: Run, style: str) -> Finished:
     """Trains to the end. Raises StoppedError after a signal."""
     finished = None
     with StopFlag() as stop, closing(Progress(style)) as progress:
@@ -198,7 +192,7 @@ def _train(run: TrainingRun, style: str) -> Finished:
     )
 
 
-def _print_result(run: TrainingRun, finished: Finished, test: Figures) -> None:
+def _print_result(run: Run, finished: Finished, test: Figures) -> None:
     if finished.reason != "completed":
         say(finished.reason)
     loss, others = {"loss": test["loss"]}, {name: test[name] for name in test if name != "loss"}

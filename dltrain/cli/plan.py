@@ -14,10 +14,9 @@ from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import load_config, located
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.errors import UsageError
-from dltrain.execution import Session
 from dltrain.execution.session import Kernels
 from dltrain.inspection.plan import Line, Phase, PlanReport, report_plan
-from dltrain.runs.training_run import prepare
+from dltrain.runs.run import Run
 
 WIDTHS = {
     "#": 3,
@@ -56,8 +55,8 @@ def plan(
     """
     document, parsed = load_config(config, overrides)
     with located(document):
-        prepared = prepare(parsed)
-        report = report_plan(prepared, Session(prepared.network.graph, kernels=kernels), phase)
+        run = Run(parsed, kernels=kernels)
+        report = report_plan(run, run.session, phase)
     if source and not report.source:
         raise UsageError("the plan has no C", why="its kernels are NumPy's", fix="use --kernels native")
     if source:

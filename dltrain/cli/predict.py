@@ -11,10 +11,9 @@ from dltrain.cli.options import checkpoint_option
 from dltrain.cli.printing import say
 from dltrain.execution.session import Kernels
 from dltrain.inspection.input_files import check_input_name, read_inputs
-from dltrain.inspection.prediction import predict as apply_model
 from dltrain.inspection.prediction import writer_for
 from dltrain.runs.directory import RunDirectory
-from dltrain.runs.trained_run import load_trained
+from dltrain.runs.run import Run
 
 
 @click.command(
@@ -46,8 +45,8 @@ def predict(run: str, source: Path, target: Path, checkpoint: str, kernels: Kern
     floating numbers in .npy must be scaled already.
     """
     check_input_name(source)
-    trained = load_trained(RunDirectory.open(run), checkpoint, kernels)
+    trained = Run.open(RunDirectory.open(run), checkpoint, kernels)
     write = writer_for(trained, target)
-    inputs = read_inputs(source, trained.input_shape)
-    write(apply_model(trained, inputs))
-    say(f"{target}: {len(inputs)} examples, step {trained.step}")
+    inputs = read_inputs(source, tuple(trained.trained_on.input_shape))
+    write(trained.predict(inputs))
+    say(f"{target}: {len(inputs)} examples, step {trained.state.step}")

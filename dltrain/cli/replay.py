@@ -12,8 +12,7 @@ from dltrain.cli.config_file import located
 from dltrain.cli.printing import say
 from dltrain.execution.session import Kernels
 from dltrain.runs.directory import RunDirectory
-from dltrain.runs.failures import load_failure
-from dltrain.runs.trained_run import parse_config, read_config
+from dltrain.runs.run import Run
 from dltrain.training.divergence import Traced, first_not_finite
 
 BEFORE, AFTER = 8, 3  # ops around the first that is not finite
@@ -30,9 +29,8 @@ def replay(run: str, verbose: bool, kernels: Kernels) -> None:
     beginning of a run's name below runs/, or latest. Exits with 4 if the step fails again, else with 0.
     """
     directory = RunDirectory.open(run)
-    document = read_config(directory)
-    with located(document):
-        failure = load_failure(directory, parse_config(document), kernels)
+    with located(directory.load_config()[0]):
+        failure = Run.failure(directory, kernels)
         traced = failure.trace()
         error = failure.again()
         first = first_not_finite(traced)

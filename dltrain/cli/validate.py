@@ -13,7 +13,7 @@ from dltrain.cli.config_file import load_config, located
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.config import json_schema
 from dltrain.inspection.resources import PeakMemory, Resources, measure_resources
-from dltrain.runs.training_run import Prepared, prepare
+from dltrain.runs.run import Run
 from dltrain.training.run_config import RunConfig
 
 
@@ -49,23 +49,23 @@ def validate(config: Path | None, overrides: tuple[str, ...], wants_schema: bool
         if wants_cost:
             import dltrain.cli.fit  # noqa: F401  so that this process is as large as one that trains
 
-            prepared, resources = measure_resources(parsed)
-            lines = [*_description(prepared), *_costs(resources)]
+            run, resources = measure_resources(parsed)
+            lines = [*_description(run), *_costs(resources)]
         else:
-            lines = _description(prepare(parsed))
+            lines = _description(Run(parsed))
     click.echo("\n".join(lines))
 
 
-def _description(prepared: Prepared) -> list[str]:
-    config, network = prepared.config, prepared.network
-    shape = _sizes(prepared.data.input_shape)
-    splits = ", ".join(f"{len(split)} {name}" for name, split in prepared.data.splits.items())
-    examples = len(prepared.data.splits["train"])
+def _description(run: Run) -> list[str]:
+    config, network = run.config, run.network
+    shape = _sizes(run.data.input_shape)
+    splits = ", ".join(f"{len(split)} {name}" for name, split in run.data.splits.items())
+    examples = len(run.data.splits["train"])
     total, per_epoch = config.total_steps(examples), config.steps_per_epoch(examples)
     return [
         f"dataset    {config.dataset.component_name}: {splits} examples, each {shape}",
         f"model      {config.model.component_name}: {network.parameters:,} parameters",
-        *_layers(prepared),
+        *_layers(run),
         f"cost       {config.cost.component_name}",
         f"optimizer  {config.optimizer.component_name}",
         f"metrics    {', '.join(['loss', *network.evaluation.metrics])}",
@@ -73,10 +73,10 @@ def _description(prepared: Prepared) -> list[str]:
     ]
 
 
-def _layers(prepared: Prepared) -> list[str]:
+def _layers(run: Run) -> list[str]:
     """A line a layer: name, shape of the output of an example, numbers that are trained."""
     lines = []
-    for layer in prepared.network.model.layers:
+    for layer in run.network.model.layers:
         variables = [v for v in layer.variables.values() if isinstance(v, Variable) and v.trainable]
         parameters = sum(prod(variable.spec.sizes) for variable in variables)
         lines.append(f"  {layer.scope:<30} {_sizes(layer.output.shape[1:]):<12} {parameters:>12,}")

@@ -16,7 +16,8 @@ from dltrain.execution.session import Kernels
 from dltrain.inspection.verification import Verification
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.environment import describe_environment, differences
-from dltrain.runs.trained_run import parse_config, read_config
+
+MOST_THREADS = 2**16  # that a run's record is believed to tell
 
 
 @click.command(epilog="Example: dltrain verify latest")
@@ -34,20 +35,18 @@ def verify(context: click.Context, run: str, quiet: bool, progress: str, kernels
     unless given.
     """
     directory = RunDirectory.open(run)
-    document = read_config(directory)
-    config = parse_config(document)
     record = directory.record()
     if kernels == "auto" and record.get("kernels") == "numpy":
         kernels = "numpy"
     threads = record.get("threads")
     given = context.get_parameter_source("threads") is not click.core.ParameterSource.DEFAULT
-    if not given and type(threads) is int and threads > 0:
+    if not given and type(threads) is int and 0 < threads < MOST_THREADS:
         limit_threads(threads)
-    with located(document), closing(Progress("none" if quiet else progress)) as shown:
-        verification = Verification(directory, config, kernels)
+    with located(directory.load_config()[0]), closing(Progress("none" if quiet else progress)) as shown:
+        verification = Verification(directory, kernels)
         now = describe_environment(verification.kernels)
         changed = dict.fromkeys(
-            line for before in (record, *record["resumed"]) for line in differences(before, now)
+            line for part in ({}, *record["resumed"]) for line in differences(record | part, now)
         )
         if changed and not quiet:
             warn(f"results may differ in their last bits: {', '.join(changed)}")

@@ -17,7 +17,7 @@ from dltrain.backends.calls import NodesCall
 from dltrain.compiler.ir import Node
 from dltrain.execution import Session
 from dltrain.execution.compile import Plan
-from dltrain.runs.training_run import Prepared
+from dltrain.runs.run import Run
 from dltrain.training.evaluation import BatchFunction
 
 Phase = Literal["training", "evaluation"]
@@ -95,7 +95,7 @@ class PlanReport:
         return sum(line.seconds for line in self.lines if line.operations)
 
 
-def report_plan(prepared: Prepared, session: Session, phase: Phase) -> PlanReport:
+def report_plan(run: Run, session: Session, phase: Phase) -> PlanReport:
     """Compiles, fills, runs and times the plan of a training step, or of evaluating a batch.
 
     Every repetition starts from the same variables and the same batch; the times are the least of them. The
@@ -104,8 +104,8 @@ def report_plan(prepared: Prepared, session: Session, phase: Phase) -> PlanRepor
     Raises:
         DivergedError: the loss of the batch is not finite.
     """
-    config, network, splits = prepared.config.train, prepared.network, prepared.data.splits
-    evaluation, training = network.evaluation, prepared.training
+    config, network, splits = run.config.train, run.network, run.data.splits
+    evaluation, training = network.evaluation, run.training
     if phase == "training":
         split, size = splits["train"], config.batch_size
         function = BatchFunction(session, network, training.fetches, loss=training.minimized)
@@ -117,7 +117,7 @@ def report_plan(prepared: Prepared, session: Session, phase: Phase) -> PlanRepor
     values = session.state()
     function(split, index)  # whatever is wrong is told by this
     plan = function.bound(len(index)).plan
-    seconds, run = _least_times(plan, restore=lambda: session.load_state(values))
+    seconds, whole = _least_times(plan, restore=lambda: session.load_state(values))
     return PlanReport(
         phase=phase,
         batch=len(index),
@@ -129,7 +129,7 @@ def report_plan(prepared: Prepared, session: Session, phase: Phase) -> PlanRepor
         buffers=plan.buffers,
         scratch=plan.scratch,
         gather=min(_seconds(lambda: function.gather(split, index)) for _ in range(FEWEST_REPETITIONS)),
-        run=run,
+        run=whole,
         source=plan.source,
     )
 

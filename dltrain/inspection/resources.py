@@ -10,11 +10,10 @@ import numpy as np
 
 from dltrain.backends.c.library import find_compiler
 from dltrain.datasets import Data
-from dltrain.execution import Session
 from dltrain.inspection.plan import product_operations
 from dltrain.inspection.process_memory import peak_bytes, resident_bytes
 from dltrain.runs.checkpoint_format import array_parts
-from dltrain.runs.training_run import Prepared, assemble
+from dltrain.runs.run import Run
 from dltrain.training.evaluation import BatchFunction
 from dltrain.training.run_config import RunConfig
 
@@ -105,20 +104,19 @@ class Resources:
         return sum(plan.bytes for split in splits for plan in self.plans.get(split, ()))
 
 
-def measure_resources(config: RunConfig) -> tuple[Prepared, Resources]:
+def measure_resources(config: RunConfig) -> tuple[Run, Resources]:
     """Loads the data set, builds the graph and compiles its plans, but runs none of them; see `PeakMemory`.
 
-    Raises ConfigError, GraphError, DataError as `prepare`.
+    Raises ConfigError, GraphError, DataError as `Run`.
     """
     _do_what_every_fit_does()
     program = resident_bytes()
     data = config.dataset.load()
     loaded, loading = resident_bytes(), peak_bytes()
-    prepared = assemble(config, data)
-    session = Session(prepared.network.graph, kernels="auto")
-    plans = {split: _plans(prepared, session, split) for split in data.splits}
+    run = Run(config, data=data)
+    plans = {split: _plans(run, split) for split in data.splits}
     compiled = resident_bytes()
-    state = session.state()
+    state = run.session.state()
     resources = Resources(
         variables=sum(value.nbytes for value in state.values()),
         data=_stored_bytes(data),
@@ -127,10 +125,10 @@ def measure_resources(config: RunConfig) -> tuple[Prepared, Resources]:
         peak=None,
     )
     if program is None or loaded is None or loading is None or compiled is None:
-        return prepared, resources
+        return run, resources
     graph = max(0, compiled - loaded - resources.variables)
     peak = _peak(config, len(data.splits["train"]), resources, program, graph, loading)
-    return prepared, replace(resources, peak=peak)
+    return run, replace(resources, peak=peak)
 
 
 def _peak(
@@ -166,17 +164,17 @@ def _do_what_every_fit_does() -> None:
         _ = matrix @ matrix
 
 
-def _plans(prepared: Prepared, session: Session, split: str) -> tuple[PlanCost, ...]:
+def _plans(run: Run, split: str) -> tuple[PlanCost, ...]:
     """The plans of training on a split, or of evaluating it."""
-    config, network = prepared.config.train, prepared.network
-    inputs = prepared.data.splits[split].stored[0]
+    config, network, session = run.config.train, run.network, run.session
+    inputs = run.data.splits[split].stored[0]
     if split == "train":
-        size, training = config.batch_size, prepared.training
+        size, training = config.batch_size, run.training
         function = BatchFunction(session, network, training.fetches, loss=training.minimized)
     else:
         size, evaluation = config.evaluation_batch_size, network.evaluation
         function = BatchFunction(session, network, evaluation.figures, loss=evaluation.loss)
-    batches, last = divmod(len(prepared.data.splits[split]), size)
+    batches, last = divmod(len(run.data.splits[split]), size)
     costs = []
     for batch, count in ((size, batches), (last, 1)):
         if batch and count:

@@ -5,41 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from dltrain.autodiff import Graph
-from dltrain.config import dump, parse, parse_document, to_yaml
+from dltrain.config import parse, parse_document, to_yaml
 from dltrain.errors import ConfigError, RunError
 from dltrain.execution import Session
 from dltrain.execution.session import Kernels
-from dltrain.files.storage_errors import storage_errors
 from dltrain.runs.checkpoints import CheckpointStore
 from dltrain.runs.directory import RunDirectory
+from dltrain.runs.metrics_files import Line, read_lines
+from dltrain.runs.run import Run
 from dltrain.runs.saved_state import SavedState
 from dltrain.runs.state_hash import hash_state
-from dltrain.runs.training_run import assemble
 from dltrain.training.records import EpochDone, Record, Started, StepDone
-from dltrain.training.run_config import RunConfig
+from dltrain.training.run_config import RunConfig, Train
 from dltrain.training.state import TrainingState
 from dltrain.training.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What a run's files say of a step.
-
-    Attributes:
-        where: the file.
-        loss: of the step's batch, or the mean of the epoch; None if it is not told.
-        sha256: of all variables after the step; None if it is not told.
-    """
-
-    where: Path
-    loss: float | None
-    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +43,6 @@ class Verification:
     """Repeats a run, of which nothing is changed.
 
     Arguments:
-        config: of the run.
         kernels: see `Session`.
 
     Attributes:
@@ -70,27 +53,29 @@ class Verification:
     Raises RunError when the run's files are missing or damaged, or there is nothing to compare; DataError.
     """
 
-    def __init__(self, directory: RunDirectory, config: RunConfig, kernels: Kernels = "auto") -> None:
+    def __init__(self, directory: RunDirectory, kernels: Kernels = "auto") -> None:
         self._directory = directory
         self.kernels: Kernels = Session(Graph(), kernels=kernels).kernels
+        config = directory.load_config()[1]
         self._courses = read_courses(directory, config)
         self._data = config.dataset.load()
-        self._expected = read_metrics(directory.path / "metrics.jsonl")
+        self.last_step = max((line.step for line in self._recorded()), default=0)
+        self._hashes: dict[int, str] = {}
         store = CheckpointStore(directory.checkpoints)
         for step in store.steps() if store.folder.is_dir() else []:
             checkpoint = store.load(f"step-{step:08d}")
             saved = SavedState.of(checkpoint, directory.id)
             saved.check_same_config(config, directory)
             saved.data.check_same(self._data)
-            self._expected[step, "checkpoint"] = Recorded(
-                checkpoint.path, None, hash_state(checkpoint.arrays)
-            )
-        if not self._expected:
+            self._hashes[step] = hash_state(checkpoint.arrays)
+        self.last_step = max(self.last_step, *self._hashes, 0)
+        if not self.last_step:
             fix = "train the run further, or with train.log_every=1"
             raise RunError("nothing to verify", where=str(directory.path), why="no step is recorded", fix=fix)
-        self.last_step = max(step for step, _ in self._expected)
         self.compared = 0
         self._equal_until = 0
+        self._lines = self._recorded()
+        self._next = next(self._lines, None)
 
     def records(self) -> Iterator[Record]:
         """Trains up to the last step that is recorded; see `Trainer.fit`.
@@ -100,16 +85,29 @@ class Verification:
         for record, session in self._trained_again():
             match record:
                 case StepDone():
-                    self._compare(record.step, "batch", record.loss, session)
-                    self._compare(record.step, "checkpoint", None, session)
+                    self._compare_lines(record.step, "batch", record.loss, session)
+                    if record.step in self._hashes:
+                        path = self._directory.checkpoints / f"step-{record.step:08d}"
+                        self._compare_hash(record.step, path, self._hashes.pop(record.step), session)
                 case EpochDone():
-                    self._compare(record.step, "train", record.train["loss"], session)
+                    self._compare_lines(record.step, "train", record.train["loss"], session)
             yield record
-            if not self._expected:
+            if self._next is None and not self._hashes:
                 return
         raise self._difference(
             self._directory.path, f"the run tells of step {self.last_step}, where training has ended now"
         )
+
+    def _recorded(self) -> Iterator[Line]:
+        """The lines to be compared: what validation finds follows from the variables. Raises RunError."""
+        step = 0
+        for line in read_lines(self._directory.path):
+            if line.split != "validation":
+                if line.step < step or "loss" not in line.values:
+                    why = f"step {line.step} follows step {step}, or has no loss"
+                    raise RunError("damaged file", where=str(self._directory.metrics), why=why)
+                step = line.step
+                yield line
 
     def _trained_again(self) -> Iterator[tuple[Record, Session]]:
         """The records of all courses, and the session that holds the variables then."""
@@ -118,46 +116,51 @@ class Verification:
             splits = {name: split for name, split in data.splits.items() if name != "validation"}
             data = replace(data, splits=splits)
         for course in self._courses:
-            if state.step >= course.end:
-                continue
-            prepared = assemble(course.config, data)
-            session = Session(prepared.network.graph, kernels=self.kernels)
+            run = Run(course.config, data=data, kernels=self.kernels)
             if arrays is not None:
-                prepared.network.load(session, arrays)
+                run.network.load(run.session, arrays)
 
             def should_stop(end: float = course.end) -> bool:
-                return state.step >= end and (state.step, "train") not in self._expected
+                return state.step >= end and (self._next is None or self._next.step > state.step)
 
             trainer = Trainer(
-                prepared.network, prepared.training, session, data, state, lambda *_: Path(), should_stop
+                run.network, run.training, run.session, data, state, lambda *_: Path(), should_stop
             )
             for record in trainer.fit():
                 if not isinstance(record, Started):
-                    yield record, session
+                    yield record, run.session
                 elif arrays is None:
-                    yield replace(record, total_steps=self.last_step), session
+                    yield replace(record, total_steps=self.last_step), run.session
                 if isinstance(record, EpochDone) and record.step == course.end:
                     if state.batches == trainer.steps_per_epoch:
                         state.begin_epoch()
                     break
-            arrays = session.state()
+            arrays = run.session.state()
 
-    def _compare(self, step: int, split: str, loss: float | None, session: Session) -> None:
-        recorded = self._expected.pop((step, split), None)
-        if recorded is None:
-            return
-        if recorded.loss is not None:
+    def _compare_lines(self, step: int, split: str, loss: float, session: Session) -> None:
+        """Compares what is recorded of a split at this step."""
+        while (line := self._next) is not None and line.step <= step:
+            if (line.step, line.split) != (step, split):
+                if line.step == step:  # what comes later in the step
+                    return
+                why = f"it tells of {line.split!r} at step {line.step}, where there is nothing now"
+                raise self._difference(self._directory.metrics, why)
+            self._next = next(self._lines, None)
             self.compared += 1
-            if recorded.loss != loss:
+            if line.values["loss"] != loss:
                 of = "its batch" if split == "batch" else "the epoch"
-                why = f"at step {step} the loss of {of} is {recorded.loss!r} there, {loss!r} now"
-                raise self._difference(recorded.where, why)
-        if recorded.sha256 is not None:
-            self.compared += 1
-            now = hash_state(session.state())
-            if recorded.sha256 != now:
-                why = f"after step {step} the SHA-256 of all variables is {recorded.sha256} there, {now} now"
-                raise self._difference(recorded.where, why)
+                why = f"at step {step} the loss of {of} is {line.values['loss']!r} there, {loss!r} now"
+                raise self._difference(self._directory.metrics, why)
+            if line.sha256 is not None:
+                self._compare_hash(step, self._directory.metrics, line.sha256, session)
+            self._equal_until = step
+
+    def _compare_hash(self, step: int, where: Path, recorded: str, session: Session) -> None:
+        self.compared += 1
+        now = hash_state(session.state())
+        if recorded != now:
+            why = f"after step {step} the SHA-256 of all variables is {recorded} there, {now} now"
+            raise self._difference(where, why)
         self._equal_until = step
 
     def _difference(self, where: Path, why: str) -> RunError:
@@ -173,46 +176,24 @@ class Verification:
 def read_courses(directory: RunDirectory, config: RunConfig) -> list[Course]:
     """The parts of a run, from `run.json`, which tells when it was resumed and what changed then.
 
-    Raises RunError when that is damaged.
+    Those of which nothing is left are left out. Raises RunError when the record is damaged.
     """
-    record = directory.record()
-    entries = [record | {"step": 0}, *record["resumed"]]
-    try:
-        starts = [int(entry["step"]) for entry in entries]
-        configs = [_with_train(config, entry["train"], directory.record_file) for entry in entries]
-    except (TypeError, KeyError, ValueError, OverflowError) as error:
-        why = f"it does not tell how the run was trained ({error!r})"
-        raise RunError("damaged file", where=str(directory.record_file), why=why) from error
-    # After a kill, a run may go on from a step before the one from which it was resumed last.
-    ends = [*accumulate(reversed(starts[1:]), min, initial=inf)][::-1]
-    return [Course(config, end) for config, end in zip(configs, ends, strict=True)]
+    courses: list[Course] = []
+    parsed: dict[str, RunConfig] = {}
+    end = inf
+    for step, train in reversed(directory.parts()):
+        if step < end:  # else the run went on from before it, after a kill
+            text = json.dumps(train)
+            if text not in parsed:
+                parsed[text] = _with_train(config, train, directory.record_file)
+            courses.append(Course(parsed[text], end))
+            end = step
+    return courses[::-1]
 
 
 def _with_train(config: RunConfig, train: Any, source: Path) -> RunConfig:
     try:
-        return parse(RunConfig, parse_document(to_yaml(dump(config) | {"train": train}), str(source)))
+        parsed = parse(Train, parse_document(to_yaml(train), str(source)))
     except ConfigError as error:
         raise RunError("damaged file", where=str(source), why=str(error)) from error
-
-
-def read_metrics(path: Path) -> dict[tuple[int, str], Recorded]:
-    """The losses and hashes in `metrics.jsonl`, by step and split; a line that is cut off is left out.
-
-    Raises RunError when it is damaged.
-    """
-    recorded = {}
-    with storage_errors(path, "cannot read"), path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                entry = json.loads(line)
-                step, split, loss = int(entry["step"]), str(entry["split"]), float(entry["values"]["loss"])
-                sha256 = entry.get("sha256")
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-                raise RunError(
-                    "damaged file", where=f"{path}:{number}", why=f"no line of metrics ({error!r})"
-                ) from error
-            if split != "validation":  # what follows from the variables
-                recorded[step, split] = Recorded(path, loss, sha256)
-    return recorded
+    return config.model_copy(update={"train": parsed})

@@ -20,17 +20,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from dltrain.errors import DltrainError, RunError
+from dltrain.config import Document, load_document, parse
+from dltrain.errors import ConfigError, DltrainError, RunError
 from dltrain.files.atomic import write_atomically
 from dltrain.files.plain import read_plain_file
 from dltrain.files.storage_errors import storage_errors
 from dltrain.files.temporary import remove_temporary
 from dltrain.runs.lock import RunLock
 from dltrain.runs.names import find_run, new_run_folder
+from dltrain.training.run_config import RunConfig
 
 Status = Literal["running", "completed", "stopped", "failed", "diverged"]
 
-_LARGEST_RECORD = 2 * 2**20  # bytes; as many as some thousand resumptions take
+LARGEST_RECORD = 2**20  # bytes of run.json as it is written
+_LARGEST_READ = 4 * LARGEST_RECORD  # earlier versions wrote more
+_MOST_WORDS, _LONGEST_WORD = 100, 1000  # of a command line that is kept
 
 
 class RunDirectory:
@@ -70,6 +74,10 @@ class RunDirectory:
     @property
     def record_file(self) -> Path:
         return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
 
     @property
     def summary(self) -> Path:
@@ -179,8 +187,8 @@ class RunDirectory:
                 "format": 1,
                 "id": self._id,
                 "status": "running",
-                "command": list(command),
-                "overrides": list(overrides),
+                "command": _kept(command),
+                "overrides": _kept(overrides),
                 "seed": seed,
                 "train": dict(train),
                 **environment,
@@ -206,10 +214,12 @@ class RunDirectory:
         with storage_errors(self.path, "cannot tidy up"):
             remove_temporary(self.path)
         record = self.record()
-        again = {"at": _now(), "step": step, "command": list(command), "train": dict(train), **environment}
-        resumed = [*record.get("resumed", []), again]
+        again = {"at": _now(), "step": step, "command": _kept(command), "train": dict(train)}
+        again |= {key: value for key, value in environment.items() if record.get(key) != value}
         self._write_record(
-            record | {"status": "running", "ended": None, "exit_code": None, "resumed": resumed}
+            record
+            | {"status": "running", "ended": None, "exit_code": None}
+            | {"resumed": _with_resumption(record["resumed"], again)}
         )
 
     def finish(self, status: Status, exit_code: int) -> None:
@@ -220,7 +230,7 @@ class RunDirectory:
         """The content of `run.json`. Raises RunError when it is missing or damaged."""
         with storage_errors(self.record_file, "cannot read"):
             try:
-                content = read_plain_file(self.record_file, at_most=_LARGEST_RECORD, error=RunError)
+                content = read_plain_file(self.record_file, at_most=_LARGEST_READ, error=RunError)
                 record = json.loads(content)
             except FileNotFoundError as error:
                 raise RunError(
@@ -231,20 +241,43 @@ class RunDirectory:
                 ) from error
             except (ValueError, RecursionError) as error:
                 raise self._damaged_record(str(error)) from error
-        if not (
-            isinstance(record, dict)
-            and isinstance(resumed := record.get("resumed"), list)
-            and all(isinstance(again, dict) for again in resumed)
-        ):
+        if not (isinstance(record, dict) and isinstance(record.get("resumed"), list)):
             raise self._damaged_record("it is no record of a run")
+        if not all(isinstance(again, dict) and _is_count(again.get("step")) for again in record["resumed"]):
+            raise self._damaged_record("it does not tell how the run was trained")
         return record
+
+    def parts(self) -> list[tuple[int, dict[str, Any]]]:
+        """The step after which each part of the run began, and the config's `train` in it.
+
+        Raises RunError when `run.json` does not tell them.
+        """
+        record = self.record()
+        parts = [(entry["step"], entry.get("train")) for entry in ({**record, "step": 0}, *record["resumed"])]
+        if record.get("forgotten") or not all(isinstance(train, dict) for _, train in parts):
+            raise self._damaged_record("it does not tell how the run was trained")
+        return parts
+
+    def load_config(self) -> tuple[Document, RunConfig]:
+        """The run's config, with the places in its file. Raises RunError when it is missing or damaged."""
+        try:
+            document = load_document(self.config)
+            return document, parse(RunConfig, document)
+        except ConfigError as error:
+            first = error.problems[0]
+            why = ": ".join(part for part in (first.what, first.why) if part)
+            fix = "put the original file back"
+            raise RunError("damaged config of a run", where=first.where, why=why, fix=fix) from error
 
     def _damaged_record(self, why: str) -> RunError:
         fix = "put the original file back, or start a new run"
         return RunError("damaged file", where=str(self.record_file), why=why, fix=fix)
 
     def _write_record(self, record: Mapping[str, Any]) -> None:
-        write_atomically(self.record_file, json.dumps(record, indent=1, allow_nan=False).encode() + b"\n")
+        while len(content := json.dumps(record, indent=1, allow_nan=False).encode()) >= LARGEST_RECORD:
+            resumed = record["resumed"]
+            record = {**record, "resumed": resumed[len(resumed) // 2 + 1 :], "forgotten": True}
+        write_atomically(self.record_file, content + b"\n")
 
     def _check_empty(self) -> None:
         with storage_errors(self.path, "cannot read"):
@@ -263,6 +296,30 @@ def _started(run: Path) -> str:
         return str(RunDirectory(run).record().get("started", ""))
     except DltrainError:
         return ""
+
+
+def _with_resumption(resumed: list[dict[str, Any]], again: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries of `resumed` and one more, as far as they tell how the run came to be what it is.
+
+    Of a part that began where the new one does, or later, nothing is left. One that goes on as the one before
+    it counts there, so that a run can be resumed without end.
+    """
+    kept = [each for each in resumed if each["step"] < again["step"]]
+    own = {"at", "step", "times", "last_at", "last_step"}
+    if kept and all(kept[-1].get(key) == again.get(key) for key in (kept[-1].keys() | again.keys()) - own):
+        times = kept[-1].get("times", 1)
+        kept[-1] |= {"times": times + 1, "last_at": again["at"], "last_step": again["step"]}
+        return kept
+    return [*kept, again]
+
+
+def _kept(words: Sequence[str]) -> list[str]:
+    """A command line as far as it is kept."""
+    return [word[:_LONGEST_WORD] for word in words[:_MOST_WORDS]]
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**62
 
 
 def _now() -> str:

@@ -10,23 +10,21 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from dltrain.autodiff import Tensor
 from dltrain.autodiff.spec import Array
-from dltrain.errors import ConfigError, DivergedError, GraphError, RunError
+from dltrain.errors import DivergedError
 from dltrain.execution import Session
 from dltrain.execution.function import Fetches
-from dltrain.execution.session import Kernels
 from dltrain.files.atomic import sync_folder
 from dltrain.files.storage_errors import storage_errors
 from dltrain.files.temporary import temporary_folder
 from dltrain.runs.checkpoint_format import damaged
-from dltrain.runs.checkpoints import read_checkpoint, write_checkpoint
-from dltrain.runs.directory import RunDirectory
+from dltrain.runs.checkpoints import Checkpoint, write_checkpoint
 from dltrain.runs.saved_state import DescribedFailure, SavedState
 from dltrain.training.divergence import NonFiniteLoss, Traced, explained, trace
-from dltrain.training.network import build_network
-from dltrain.training.run_config import RunConfig
+from dltrain.training.network import Network, Training
 
 _BATCH = "batch:"
 
@@ -35,7 +33,7 @@ def save_failure(path: Path, error: NonFiniteLoss, variables: Mapping[str, Array
     """Makes the folder `path`, in place of an earlier failure; it is whole or absent. Raises StorageError."""
     arrays = {**variables, **{_BATCH + name: array for name, array in error.feeds.items()}}
     failed = state.model_copy(update={"failure": DescribedFailure(loss=error.loss, why=error.why)})
-    step, epoch = state.counters["step"], state.counters["epoch"]
+    step, epoch = state.counters.step, state.counters.epoch
     with storage_errors(path, "cannot save the step that failed"):
         with temporary_folder(path) as temporary, temporary_folder(path) as earlier:
             write_checkpoint(temporary, step, epoch, arrays, failed.model_dump())
@@ -47,7 +45,7 @@ def save_failure(path: Path, error: NonFiniteLoss, variables: Mapping[str, Array
 
 @dataclass(frozen=True)
 class Failure:
-    """What failed, ready to be repeated.
+    """What failed, ready to be repeated; had by `Run.failure`.
 
     Attributes:
         step: how many steps were made before.
@@ -63,6 +61,33 @@ class Failure:
     feeds: dict[Tensor, Array]
     why: str
 
+    @classmethod
+    def of(
+        cls, checkpoint: Checkpoint, saved: SavedState, network: Network, training: Training, session: Session
+    ) -> Self:
+        """What a checkpoint that `save_failure` wrote holds; the session has its values already.
+
+        Raises RunError when it holds no such thing.
+        """
+        if saved.failure is None:
+            raise damaged(checkpoint.path, "it does not tell what failed")
+        feeds = {}
+        for tensor in network.fed:
+            array = checkpoint.arrays.get(_BATCH + tensor.name)
+            if array is None or array.dtype != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
+                raise damaged(checkpoint.path, f"it holds no batch for {tensor.name}")
+            feeds[tensor] = array
+        evaluation = network.evaluation
+        figures = {name: evaluation.figures[name] for name in evaluation.scalars}
+        fetches: dict[str, Fetches] = {
+            training.minimized.name: training.fetches,
+            evaluation.loss.name: figures,
+        }
+        if saved.failure.loss not in fetches:
+            raise damaged(checkpoint.path, f"{saved.failure.loss!r} is no loss of the run")
+        loss = network.graph[saved.failure.loss]
+        return cls(checkpoint.step, session, fetches[loss.name], loss, feeds, saved.failure.why)
+
     def trace(self) -> list[Traced]:
         """All that the loss is computed from, op by op."""
         return trace(self.session, self.loss, self.feeds)
@@ -75,39 +100,3 @@ class Failure:
         except DivergedError as error:
             return explained(error, self.session, self.loss, self.feeds)
         return None
-
-
-def load_failure(directory: RunDirectory, config: RunConfig, kernels: Kernels = "auto") -> Failure:
-    """What failed in the run; its data set is not needed.
-
-    Raises RunError when nothing did, or its files are damaged or don't fit the run's config.
-    """
-    path = directory.failure
-    if not path.is_dir():
-        fix = "only a run whose loss is not finite leaves one"
-        raise RunError("run has no step that failed", where=str(directory.path), fix=fix)
-    checkpoint = read_checkpoint(path)
-    saved = SavedState.of(checkpoint, directory.id)
-    saved.check_same_config(config, directory)
-    if saved.failure is None:
-        raise damaged(path, "it does not tell what failed")
-    try:
-        network = build_network(config, tuple(saved.data.input_shape), saved.data.classes)
-        training = network.add_training(config.total_steps(saved.data.examples.get("train", 1)))
-        session = Session(network.graph, kernels=kernels)
-        network.load(session, checkpoint.arrays)
-    except (ConfigError, GraphError, RunError) as error:
-        raise damaged(path, str(error)) from error
-    feeds = {}
-    for tensor in network.fed:
-        array = checkpoint.arrays.get(_BATCH + tensor.name)
-        if array is None or array.dtype != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
-            raise damaged(path, f"it holds no batch for {tensor.name}")
-        feeds[tensor] = array
-    evaluation = network.evaluation
-    figures = {name: evaluation.figures[name] for name in evaluation.scalars}
-    fetches = {training.minimized.name: training.fetches, evaluation.loss.name: figures}
-    if saved.failure.loss not in fetches:
-        raise damaged(path, f"{saved.failure.loss!r} is no loss of the run")
-    loss = network.graph[saved.failure.loss]
-    return Failure(checkpoint.step, session, fetches[loss.name], loss, feeds, saved.failure.why)

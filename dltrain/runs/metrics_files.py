@@ -10,12 +10,19 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dltrain.errors import RunError
 from dltrain.files.append_only import AppendOnlyFile
@@ -27,7 +34,7 @@ from dltrain.training.records import EpochDone, Finished
 _LINES = "metrics.jsonl"
 _TABLE = "metrics.csv"
 _FIRST_COLUMNS = ("epoch", "step", "learning_rate", "seconds")
-_LONGEST_HEADER = 2**16  # bytes
+_LONGEST_HEADER = _LONGEST_LINE = 2**16  # bytes
 
 
 class MetricsFiles:
@@ -149,6 +156,74 @@ class MetricsFiles:
         row = io.StringIO()
         csv.writer(row, lineterminator="\n").writerow(cells)
         self._table.append(row.getvalue().encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of `metrics.jsonl`; see `MetricsFiles.append`.
+
+    Attributes:
+        split: "train", "validation", or "batch".
+        sha256: of all variables after the step; None if it is not told.
+    """
+
+    step: int
+    epoch: int
+    split: str
+    values: Mapping[str, float]
+    sha256: str | None
+
+
+def read_lines(folder: Path) -> Iterator[Line]:
+    """The lines of the `metrics.jsonl` in `folder`, one at a time, but for a last one that was cut off.
+
+    Raises RunError when it is missing or damaged, StorageError.
+    """
+    path = folder / _LINES
+    with storage_errors(path, "cannot read"), open(open_plain_file(path, error=RunError), "rb") as file:
+        for number in itertools.count(1):
+            line = file.readline(_LONGEST_LINE)
+            if len(line) < _LONGEST_LINE and not line.endswith(b"\n"):
+                return
+            yield _parsed(line, f"{path}:{number}")
+
+
+def _parsed(text: bytes, where: str) -> Line:
+    try:
+        entry = json.loads(text)
+        step, epoch, split, sha256 = entry["step"], entry["epoch"], entry["split"], entry.get("sha256")
+        values = {str(name): float(value) for name, value in entry["values"].items()}
+        counted = all(type(count) is int and 0 <= count < 2**62 for count in (step, epoch))
+        if not (counted and type(split) is str and type(sha256) in (str, NoneType)):
+            raise ValueError("step, epoch, split or sha256 is none")
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        why, fix = f"no line of metrics ({str(error)!r})", "put the original file back"
+        raise RunError("damaged file", where=where, why=why, fix=fix) from error
+    return Line(step, epoch, split, values, sha256)
+
+
+def read_columns(folder: Path) -> dict[str, dict[str, NDArray[Any]]]:
+    """All of `metrics.jsonl` as arrays; see `Run.metrics`. Raises RunError as `read_lines`."""
+    steps: dict[str, array[int]] = {}
+    epochs: dict[str, array[int]] = {}
+    figures: dict[str, dict[str, array[float]]] = {}
+    for line in read_lines(folder):
+        known = figures.setdefault(line.split, {})
+        read = steps.setdefault(line.split, array("q"))
+        for name in line.values.keys() - known.keys():
+            known[name] = array("d", [math.nan]) * len(read)
+        for name, column in known.items():
+            column.append(line.values.get(name, math.nan))
+        read.append(line.step)
+        epochs.setdefault(line.split, array("q")).append(line.epoch)
+    return {
+        split: {
+            "step": np.array(steps[split]),
+            "epoch": np.array(epochs[split]),
+            **{name: np.array(column) for name, column in known.items()},
+        }
+        for split, known in figures.items()
+    }
 
 
 def write_summary(path: Path, finished: Finished) -> None:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from dltrain.config import dump, parse, parse_document, to_yaml
+from dltrain.config import parse, parse_document, to_yaml
 from dltrain.datasets import Data
 from dltrain.errors import ConfigError, RunError
 from dltrain.runs.checkpoint_format import damaged
 from dltrain.runs.checkpoints import Checkpoint
 from dltrain.runs.directory import RunDirectory
 from dltrain.training.run_config import RunConfig
-from dltrain.training.state import TrainingState
+from dltrain.training.state import Count, TrainingState
 
-Count = Annotated[int, Field(ge=0, lt=2**62)]
-Size = Annotated[int, Field(ge=1, lt=2**62)]
+Size = Annotated[int, Field(ge=1, lt=2**62, strict=True)]
 
 
 class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DescribedData(_Plain):
@@ -76,17 +77,17 @@ class SavedState(_Plain):
 
     run: str
     config: dict[str, Any]
-    counters: dict[str, Any]
+    counters: TrainingState
     files: dict[Annotated[str, Field(pattern=r"^metrics\.(jsonl|csv)$")], Count] = Field(min_length=2)
     data: DescribedData
     failure: DescribedFailure | None = None
 
+    @field_validator("counters", mode="before")
     @classmethod
-    def make(
-        cls, run: str, config: RunConfig, state: TrainingState, files: dict[Any, int], data: Data
-    ) -> Self:
-        counters, described = state.to_plain(), DescribedData.of(data)
-        return cls(run=run, config=dump(config), counters=counters, files=files, data=described)
+    def _check_whole(cls, counters: Any) -> Any:
+        if isinstance(counters, dict) and counters.keys() != {each.name for each in fields(TrainingState)}:
+            raise ValueError(f"another version of dltrain has other counters than {sorted(counters)}")
+        return counters
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, run: str) -> Self:
@@ -107,12 +108,11 @@ class SavedState(_Plain):
                 why=f"it was saved by run {saved.run!r}, this one is {run!r}",
                 fix="use a checkpoint of this run",
             )
-        try:
-            state = TrainingState.from_plain(saved.counters)
-        except RunError as error:
-            raise damaged(checkpoint.path, str(error)) from error
-        if state.step != checkpoint.step:
-            raise damaged(checkpoint.path, f"its trainer counted {state.step} steps")
+        step, counters = checkpoint.step, saved.counters
+        if counters.step != step or checkpoint.epoch not in (counters.epoch, counters.last_epoch):
+            raise damaged(checkpoint.path, f"its trainer counted {counters.step} steps")
+        if not np.array_equal(checkpoint.arrays.get("step", step), step):
+            raise damaged(checkpoint.path, f"its variable step is not {step}")
         return saved
 
     def check_same_config(self, config: RunConfig, directory: RunDirectory) -> None:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
 
 from dltrain.errors import RunError
 from dltrain.training.run_config import Train
 
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
-
-
-_KINDS: dict[Any, Callable[[Any], bool]] = {
-    "int": lambda value: type(value) is int and 0 <= value < 2**62,
-    "float": _is_number,
-    "float | None": lambda value: value is None or _is_number(value),
-    "dict[str, float]": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
-}
-"""What a counter from a file must be, by the type of its field below."""
+Count = Annotated[int, Field(ge=0, lt=2**62, strict=True)]
+Number = Annotated[float, Field(strict=True)]
 
 
 @dataclass
@@ -46,35 +38,22 @@ class TrainingState:
         waited: evaluations since then.
     """
 
-    step: int = 0
-    epoch: int = 1
-    batches: int = 0
-    examples: int = 0
-    loss_sum: float = 0.0
-    first_loss: float = 0.0
-    learning_rate: float = 0.0
-    evaluated_step: int = 0
-    best_value: float | None = None
-    best_step: int = 0
-    best: dict[str, float] = field(default_factory=dict)
-    final: dict[str, float] = field(default_factory=dict)
-    stopping_value: float | None = None
-    waited: int = 0
+    __pydantic_config__ = ConfigDict(extra="forbid")  # of one that is read from a checkpoint
 
-    def to_plain(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_plain(cls, data: Mapping[str, Any]) -> Self:
-        """The state that `to_plain` gave. Raises RunError when it is no such state."""
-        if data.keys() != {each.name for each in fields(cls)}:
-            raise RunError(
-                "checkpoint of another version of dltrain", why=f"its trainer state holds {sorted(data)}"
-            )
-        for each in fields(cls):
-            if not _KINDS[each.type](data[each.name]):
-                raise RunError("damaged checkpoint", where=each.name, why=f"it is {data[each.name]!r}")
-        return cls(**data)
+    step: Count = 0
+    epoch: Count = 1
+    batches: Count = 0
+    examples: Count = 0
+    loss_sum: Number = 0.0
+    first_loss: Number = 0.0
+    learning_rate: Number = 0.0
+    evaluated_step: Count = 0
+    best_value: Number | None = None
+    best_step: Count = 0
+    best: dict[str, Number] = field(default_factory=dict)
+    final: dict[str, Number] = field(default_factory=dict)
+    stopping_value: Number | None = None
+    waited: Count = 0
 
     def check_fits(self, steps_per_epoch: int) -> None:
         """Raises RunError when these counters cannot be those of epochs of that many steps."""

@@ -22,7 +22,7 @@ from dltrain.cli.plan import table
 from dltrain.execution import Session
 from dltrain.inspection import plan as plan_report
 from dltrain.inspection.plan import Line, PlanReport, report_plan
-from dltrain.runs.training_run import prepare
+from dltrain.runs.run import Run
 
 needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
 
@@ -126,7 +126,7 @@ def test_json_and_what_it_counts(dltrain: Dltrain) -> None:
 
 
 def test_a_step_is_measured_without_being_taken(tmp_path: Path) -> None:
-    prepared = prepare(parsed(autoencoder_config(write_data(tmp_path))))
+    prepared = Run(parsed(autoencoder_config(write_data(tmp_path))))
     session = Session(prepared.network.graph)
     before = session.state()
     report_plan(prepared, session, "training")
@@ -152,7 +152,7 @@ def test_tiles_of_a_group_are_one_line(tmp_path: Path) -> None:
     text = softmax_config(write_data(tmp_path)).replace(
         "model: softmax_regression", "model: {name: mlp, hidden: [2000]}"
     )
-    prepared = prepare(parsed(text))
+    prepared = Run(parsed(text))
     report = report_plan(prepared, Session(prepared.network.graph), "training")
     assert prepared.network.parameters == 16 * 2000 + 2000 + 2000 * 3 + 3
     (update,) = [line for line in report.lines if line.shape == (40_003,)]

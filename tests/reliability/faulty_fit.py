@@ -24,9 +24,9 @@ from run_helpers import busy_config, write_data
 
 from dltrain.cli.main import main
 from dltrain.datasets.dataset import Dataset
-from dltrain.runs import training_run
+from dltrain.runs import run as run_module
 from dltrain.runs.checkpoints import CheckpointStore
-from dltrain.runs.training_run import TrainingRun
+from dltrain.runs.run import Run
 from dltrain.training.evaluation import Evaluator
 from dltrain.training.trainer import Trainer
 
@@ -38,12 +38,12 @@ WITHIN: dict[CodeType, str] = {
     Dataset.load.__code__: "data loading",
     Trainer._step.__code__: "step",
     Evaluator.__call__.__code__: "evaluation",
-    TrainingRun._save.__code__: "save",
+    Run._save.__code__: "save",
     CheckpointStore._prune.__code__: "prune",
 }
 BEGINS: dict[CodeType, str] = {
     Trainer._started.__code__: "training",
-    training_run.write_summary.__code__: "exit",
+    run_module.write_summary.__code__: "exit",
 }
 
 
@@ -102,7 +102,7 @@ def fit_with_failing_calls(
 
         return call
 
-    def switched(run: TrainingRun, *arguments: Any) -> Path:
+    def switched(run: Run, *arguments: Any) -> Path:
         nonlocal saves, on
         saves += 1
         on = saves == save
@@ -111,9 +111,9 @@ def fit_with_failing_calls(
         tell("calls", calls)
         return path
 
-    saves, original_save = 0, TrainingRun._save
+    saves, original_save = 0, Run._save
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainingRun, "_save", switched)
+        patch.setattr(Run, "_save", switched)
         for module, name in CALLS:
             patch.setattr(module, name, failing(name, getattr(module, name)))
         return fit(words)

@@ -16,7 +16,7 @@ import pytest
 from reliability.faulty_fit import fit
 from reliability.fork_server import tell
 
-from dltrain.runs.training_run import TrainingRun
+from dltrain.runs.run import Run
 
 # What changes files, and opens them; not every machine has all of these ("?").
 CALLS = (
@@ -38,9 +38,9 @@ def fit_under_strace(words: Sequence[str], save: int, log: str, inject: str | No
     Arguments:
         inject: of strace's option -e: which call fails, or which signal comes at it.
     """
-    saves, original = 0, TrainingRun._save
+    saves, original = 0, Run._save
 
-    def traced(run: TrainingRun, *arguments: Any) -> Path:
+    def traced(run: Run, *arguments: Any) -> Path:
         nonlocal saves
         saves += 1
         if saves == save:
@@ -51,7 +51,7 @@ def fit_under_strace(words: Sequence[str], save: int, log: str, inject: str | No
         return path
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainingRun, "_save", traced)
+        patch.setattr(Run, "_save", traced)
         return fit(words)
 
 

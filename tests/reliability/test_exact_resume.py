@@ -10,12 +10,12 @@ from reliability.experiment import digest
 from run_helpers import autoencoder_config, busy_config, parsed, softmax_config, write_data
 
 from dltrain.backends.c.library import find_compiler
-from dltrain.config import parse_document
 from dltrain.config.component import Component
 from dltrain.execution.session import Kernels
 from dltrain.optimizers import Optimizer
 from dltrain.runs.directory import RunDirectory
-from dltrain.runs.training_run import Prepared, TrainingRun, prepare
+from dltrain.runs.run import Run
+from dltrain.training.run_config import RunConfig
 
 STEPS = 6  # two epochs of 3, the last of which is on fewer examples
 TRAIN = {"epochs": 2, "batch_size": 16, "log_every": 1}
@@ -37,33 +37,30 @@ def unflushed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
-def prepared(folder: Path, model: str, optimizer: str) -> Prepared:
+def configured(folder: Path, model: str, optimizer: str) -> RunConfig:
     text = MODELS[model](write_data(folder), **TRAIN)
     lines = [line for line in text.splitlines() if not line.startswith("optimizer:")]
-    return prepare(parsed("\n".join([*lines, f"optimizer: {OPTIMIZERS[optimizer]}"])))
+    return parsed("\n".join([*lines, f"optimizer: {OPTIMIZERS[optimizer]}"]))
 
 
-def train(what: Prepared, path: Path, kernels: Kernels, stop_after: int = 0) -> None:
-    with (
-        RunDirectory.create(path) as directory,
-        TrainingRun.start(
-            what, directory, kernels=kernels, document=parse_document("seed: 0", "c.yaml")
-        ) as run,
-    ):
+def train(what: RunConfig, path: Path, kernels: Kernels, stop_after: int = 0) -> None:
+    run = Run(what, kernels=kernels)
+    with RunDirectory.create(path) as directory, run.start(directory, source="seed: 0"):
         list(run.records(should_stop=lambda: run.state.step == stop_after))
 
 
-def resume(what: Prepared, path: Path, kernels: Kernels) -> None:
+def resume(what: RunConfig, path: Path, kernels: Kernels) -> None:
     directory = RunDirectory(path)
     directory.lock()
-    with directory, TrainingRun.resume(what, directory, kernels=kernels, warn=pytest.fail) as run:
+    run = Run(what, kernels=kernels)
+    with directory, run.resume(directory, warn=pytest.fail):
         list(run.records())
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_stopped_after_any_step(tmp_path: Path, optimizer: str, model: str) -> None:
-    what = prepared(tmp_path, model, optimizer)
+    what = configured(tmp_path, model, optimizer)
     train(what, tmp_path / "whole", "numpy")
     expected = digest(tmp_path / "whole")
     for step in range(1, STEPS + 1):
@@ -80,7 +77,7 @@ def test_stopped_after_any_step(tmp_path: Path, optimizer: str, model: str) -> N
 )
 def test_stopped_with_native_kernels(tmp_path: Path, optimizer: str) -> None:
     """After one step within an epoch, and one that ends it."""
-    what = prepared(tmp_path, "mlp", optimizer)
+    what = configured(tmp_path, "mlp", optimizer)
     train(what, tmp_path / "whole", "native")
     expected = digest(tmp_path / "whole")
     for step in (2, 3):
@@ -92,14 +89,15 @@ def test_stopped_with_native_kernels(tmp_path: Path, optimizer: str) -> None:
 
 def test_stopped_after_every_step(tmp_path: Path) -> None:
     """Resumed for one step at a time."""
-    what = prepared(tmp_path, "mlp", "nadam")
+    what = configured(tmp_path, "mlp", "nadam")
     train(what, tmp_path / "whole", "numpy")
     train(what, tmp_path / "run", "numpy", stop_after=1)
     directory = RunDirectory(tmp_path / "run")
     directory.lock()
     with directory:
         for _ in range(STEPS):
-            with TrainingRun.resume(what, directory, kernels="numpy", warn=pytest.fail) as run:
+            run = Run(what, kernels="numpy")
+            with run.resume(directory, warn=pytest.fail):
                 list(run.records(should_stop=lambda: True))
     resume(what, tmp_path / "run", "numpy")
     assert digest(tmp_path / "run") == digest(tmp_path / "whole")

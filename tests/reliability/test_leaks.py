@@ -14,12 +14,11 @@ from run_helpers import busy_config, parsed, write_data
 
 from dltrain.autodiff import Graph, Variable, ops, placeholder
 from dltrain.backends.c.library import find_compiler
-from dltrain.config import parse_document
 from dltrain.execution import Session
 from dltrain.execution.session import Kernels
 from dltrain.optimizers import Adam
 from dltrain.runs.directory import RunDirectory
-from dltrain.runs.training_run import TrainingRun, prepare
+from dltrain.runs.run import Run
 from dltrain.training.records import EpochDone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -80,13 +79,8 @@ def test_epochs_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     """200 epochs of training, evaluation, files and checkpoints, after 50 to warm up."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     text = busy_config(write_data(tmp_path), epochs=250)
-    prepared = prepare(parsed(text))
-    with (
-        RunDirectory.create(tmp_path / "run") as directory,
-        TrainingRun.start(
-            prepared, directory, kernels="numpy", document=parse_document(text, "c.yaml")
-        ) as run,
-    ):
+    run = Run(parsed(text), kernels="numpy")
+    with RunDirectory.create(tmp_path / "run") as directory, run.start(directory, source=text):
         seen: dict[int, tuple[int, set[str]]] = {}
         for record in run.records():
             if isinstance(record, EpochDone) and record.epoch in (50, 250):
@@ -102,12 +96,8 @@ def test_runs_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     text = busy_config(write_data(tmp_path), epochs=1)
 
     def train(number: int) -> None:
-        with (
-            RunDirectory.create(tmp_path / f"run-{number}") as directory,
-            TrainingRun.start(
-                prepare(parsed(text)), directory, kernels="numpy", document=parse_document(text, "c.yaml")
-            ) as run,
-        ):
+        run = Run(parsed(text), kernels="numpy")
+        with RunDirectory.create(tmp_path / f"run-{number}") as directory, run.start(directory, source=text):
             list(run.records())
 
     for number in range(10):

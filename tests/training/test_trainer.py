@@ -12,7 +12,7 @@ from run_helpers import CLASSES, autoencoder_config, busy_config, parsed, softma
 from dltrain.datasets import epoch_order
 from dltrain.errors import ConfigError, DivergedError
 from dltrain.execution import Session
-from dltrain.runs.training_run import prepare
+from dltrain.runs.run import Run
 from dltrain.training.evaluation import Evaluator
 from dltrain.training.records import CheckpointSaved, EpochDone, Finished, Record, Started, StepDone
 from dltrain.training.state import TrainingState
@@ -28,7 +28,7 @@ def data(tmp_path: Path) -> Path:
 
 def trainer_for(text: str, saved: list[tuple[int, bool]] | None = None, **options: Any) -> Trainer:
     """A trainer whose checkpoints are noted in `saved`, as (step, best)."""
-    prepared = prepare(parsed(text))
+    prepared = Run(parsed(text))
 
     def save(state: TrainingState, best: bool) -> Path:
         if saved is not None:
@@ -289,7 +289,7 @@ def test_a_variable_that_is_not_finite_is_named(data: Path) -> None:
 )
 def test_a_figure_to_watch_that_is_not_computed(data: Path, setting: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        prepare(parsed(softmax_config(data, **setting)))
+        Run(parsed(softmax_config(data, **setting)))
 
 
 def test_early_stopping_without_validation(data: Path) -> None:
@@ -297,7 +297,7 @@ def test_early_stopping_without_validation(data: Path) -> None:
         "validation_size: 10", "validation_size: 0"
     )
     with pytest.raises(ConfigError, match="early stopping needs a validation split"):
-        prepare(parsed(text))
+        Run(parsed(text))
 
 
 def test_the_averages_of_batch_norm_follow_the_data(data: Path) -> None:

@@ -12,21 +12,17 @@ import numpy as np
 import pytest
 from run_helpers import autoencoder_config, busy_config, parsed, softmax_config, write_data
 
-from dltrain.config import parse_document
 from dltrain.errors import DivergedError, RunError
 from dltrain.runs.checkpoints import CheckpointStore
 from dltrain.runs.directory import RunDirectory
-from dltrain.runs.trained_run import parse_config, read_config
-from dltrain.runs.training_run import TrainingRun, prepare
+from dltrain.runs.run import Run
 from dltrain.training.records import CheckpointSaved, Finished, Record, StepDone
 
 
 def train(text: str, folder: Path, stop_after: int | None = None) -> list[Record]:
     """Trains into a new run directory, until a step or to the end."""
-    with (
-        RunDirectory.create(folder) as directory,
-        TrainingRun.start(prepare(parsed(text)), directory, document=parse_document(text, "c.yaml")) as run,
-    ):
+    run = Run(parsed(text))
+    with RunDirectory.create(folder) as directory, run.start(directory, source=text):
         return list(run.records(should_stop=lambda: run.state.step == stop_after))
 
 
@@ -34,8 +30,9 @@ def resume(folder: Path, text: str | None = None, stop_after: int | None = None)
     """Goes on with the run's own config, or another."""
     with RunDirectory.open(str(folder)) as directory:
         directory.lock()
-        config = parsed(text) if text else parse_config(read_config(directory))
-        with TrainingRun.resume(prepare(config), directory, warn=pytest.fail) as run:
+        config = parsed(text) if text else directory.load_config()[1]
+        run = Run(config)
+        with run.resume(directory, warn=pytest.fail):
             return list(run.records(should_stop=lambda: run.state.step == stop_after))
 
 
@@ -103,12 +100,8 @@ def test_stopped_within_an_evaluation(tmp_path: Path) -> None:
             return asked == 6 + after  # noqa: B023
 
         folder = tmp_path / f"run-{after}"
-        with (
-            RunDirectory.create(folder) as directory,
-            TrainingRun.start(
-                prepare(parsed(text)), directory, document=parse_document(text, "c.yaml")
-            ) as run,
-        ):
+        run = Run(parsed(text))
+        with RunDirectory.create(folder) as directory, run.start(directory, source=text):
             records = list(run.records(should_stop))
         assert [type(record) for record in records[-2:]] == [StepDone, CheckpointSaved]
         assert CheckpointStore(folder / "checkpoints").load("last").step == 6
@@ -146,7 +139,7 @@ def test_a_run_may_be_extended(tmp_path: Path, extended: dict[str, Any]) -> None
     resume(tmp_path / "run", long)
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
     with RunDirectory.open(str(tmp_path / "run")) as directory:
-        assert parse_config(read_config(directory)) == parsed(long)
+        assert directory.load_config()[1] == parsed(long)
 
 
 def test_extending_goes_on_within_the_epoch(tmp_path: Path) -> None:
@@ -189,7 +182,8 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
     warnings: list[str] = []
     with RunDirectory.open(str(tmp_path / "run")) as directory:
         directory.lock()
-        with TrainingRun.resume(prepare(parsed(text)), directory, warn=warnings.append) as run:
+        run = Run(parsed(text))
+        with run.resume(directory, warn=warnings.append):
             assert run.state.step == 12
             list(run.records())
     assert len(warnings) == 1
@@ -203,13 +197,9 @@ def test_values_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     def run_with_infinite_slots() -> None:
         """The loss stays finite: infinity is in a variable that it does not depend on."""
         config = text.replace("{name: sgd, learning_rate: 0.5}", "adagrad")
-        with (
-            RunDirectory.create(tmp_path / "run") as directory,
-            TrainingRun.start(
-                prepare(parsed(config)), directory, document=parse_document(config, "c.yaml")
-            ) as run,
-        ):
-            slot = next(v for v in run.prepared.network.graph.variables if "adagrad" in v.name)
+        run = Run(parsed(config))
+        with RunDirectory.create(tmp_path / "run") as directory, run.start(directory, source=config):
+            slot = next(v for v in run.network.graph.variables if "adagrad" in v.name)
             run.session.assign(slot, np.full(slot.shape, np.inf, np.float32))
             list(run.records())
 

@@ -11,13 +11,11 @@ from typing import NamedTuple
 from reliability.fuzz import repair
 from run_helpers import busy_config, parsed, write_data
 
-from dltrain.config import parse_document
 from dltrain.errors import DivergedError, DltrainError
 from dltrain.inspection.verification import Verification
 from dltrain.runs.directory import RunDirectory
-from dltrain.runs.failures import load_failure
-from dltrain.runs.trained_run import load_trained
-from dltrain.runs.training_run import Prepared, TrainingRun, prepare
+from dltrain.runs.run import Run
+from dltrain.training.run_config import RunConfig
 
 STEP = 10  # of 15, where the newest checkpoint is: an epoch's last, before its evaluation
 CHECKPOINT = f"checkpoints/step-{STEP:08d}"
@@ -27,7 +25,7 @@ class Example(NamedTuple):
     """A run that was stopped, and the content of its files by name."""
 
     folder: Path
-    prepared: Prepared
+    config: RunConfig
     files: dict[str, bytes]
 
 
@@ -45,16 +43,15 @@ def failed(folder: Path) -> Example:
 
 
 def trained(path: Path, text: str) -> Example:
-    prepared = prepare(parsed(text))
-    document = parse_document(text, "c.yaml")
+    run = Run(parsed(text), kernels="numpy")
     with (
         suppress(DivergedError),
         RunDirectory.create(path) as directory,
-        TrainingRun.start(prepared, directory, kernels="numpy", document=document) as run,
+        run.start(directory, source=text),
     ):
         list(run.records(should_stop=lambda: run.state.step == STEP))
     files = {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
-    return Example(path, prepared, files)
+    return Example(path, run.config, files)
 
 
 def seeds_of(name: str) -> Callable[[Path], list[bytes]]:
@@ -100,11 +97,11 @@ def with_state(run: Example, checkpoint: str, content: bytes) -> dict[str, bytes
 
 
 def read_pointer(folder: Path, content: bytes) -> None:
-    load_trained(changed(example(folder), {"checkpoints/best": content}), "best", "numpy")
+    Run.open(changed(example(folder), {"checkpoints/best": content}), "best", "numpy")
 
 
 def read_run_config(folder: Path, content: bytes) -> None:
-    load_trained(changed(example(folder), {"config.yaml": content}), "last", "numpy")
+    Run.open(changed(example(folder), {"config.yaml": content}), "last", "numpy")
 
 
 def read_record(folder: Path, content: bytes) -> None:
@@ -120,10 +117,7 @@ def line_seeds(folder: Path) -> list[bytes]:
 
 
 def read_metrics_line(folder: Path, content: bytes) -> None:
-    verify(
-        changed(example(folder), {"metrics.jsonl": content + b"\n" + example(folder).files["metrics.jsonl"]}),
-        folder,
-    )
+    verify(changed(example(folder), {"metrics.jsonl": content + b"\n"}), folder)
 
 
 def read_metrics_table(folder: Path, content: bytes) -> None:
@@ -145,7 +139,7 @@ def changed(run: Example, files: dict[str, bytes]) -> RunDirectory:
 def use(directory: RunDirectory, folder: Path) -> None:
     """As `eval`, `verify` and `fit --resume` do."""
     with suppress(DltrainError):
-        load_trained(directory, "last", "numpy")
+        Run.open(directory, "last", "numpy")
     with suppress(DltrainError):
         verify(directory, folder)
     resume(directory, folder)
@@ -153,22 +147,18 @@ def use(directory: RunDirectory, folder: Path) -> None:
 
 def verify(directory: RunDirectory, folder: Path) -> None:
     """Trains the first step again."""
-    next(Verification(directory, example(folder).prepared.config, "numpy").records())
+    next(Verification(directory, "numpy").records())
 
 
 def resume(directory: RunDirectory, folder: Path) -> None:
     """Evaluates the epoch that is done, and goes on for one step."""
     directory.lock()
-    with (
-        directory,
-        TrainingRun.resume(
-            example(folder).prepared, directory, kernels="numpy", warn=lambda line: None
-        ) as run,
-    ):
+    run = Run(example(folder).config, kernels="numpy")
+    with directory, run.resume(directory, warn=lambda line: None):
         list(run.records(should_stop=lambda: True))
 
 
 def replay(directory: RunDirectory, folder: Path) -> None:
-    failure = load_failure(directory, failed(folder).prepared.config, "numpy")
+    failure = Run.failure(directory, "numpy")
     failure.trace()
     failure.again()

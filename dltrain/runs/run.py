@@ -1,0 +1,436 @@
+"""A run: the one way in for whoever trains a model, or uses one that was trained.
+
+    config -> data -> network -> session -> values of a checkpoint -> files
+
+A new run is `Run(config)`, which writes nothing, then `start`; one that was stopped goes on by `resume`; one
+that was trained is had by `open`, and the step that it failed at by `failure`:
+
+    run = Run(config)
+    with RunDirectory.create() as directory, run.start(directory, source=text):
+        for record in run.records():
+            ...
+    run = Run.open(RunDirectory.open("latest"))
+    run.evaluate("test")["accuracy"], run.predict(images), run.variables, run.metrics["validation"]["loss"]
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from dltrain.autodiff.spec import Array
+from dltrain.config import dump, to_yaml
+from dltrain.datasets import Data
+from dltrain.errors import (
+    ConfigError,
+    DataError,
+    DivergedError,
+    DltrainError,
+    GraphError,
+    RequirementError,
+    RunError,
+    StoppedError,
+    StorageError,
+    Terminated,
+    UsageError,
+)
+from dltrain.execution import Session
+from dltrain.execution.session import Kernels
+from dltrain.files.atomic import write_atomically
+from dltrain.runs.checkpoints import Checkpoint, CheckpointStore, read_checkpoint
+from dltrain.runs.directory import RunDirectory, Status
+from dltrain.runs.environment import describe_environment, differences
+from dltrain.runs.failures import Failure, save_failure
+from dltrain.runs.metrics_files import MetricsFiles, read_columns, write_summary
+from dltrain.runs.saved_state import DescribedData, SavedState
+from dltrain.training.divergence import NonFiniteLoss, check_finite
+from dltrain.training.evaluation import Evaluator, Figures, batches_of, plain_figures
+from dltrain.training.network import Training, build_network
+from dltrain.training.records import Finished, Record
+from dltrain.training.run_config import RunConfig
+from dltrain.training.state import TrainingState
+from dltrain.training.trainer import Trainer, check_watched
+
+if TYPE_CHECKING:
+    from dltrain.runs.event_files import EventFiles
+    from dltrain.runs.reporters import Reporter
+
+
+class Run:
+    """A config, the network that it describes, and a session with the values of its variables.
+
+    As a context manager, after `start` or `resume`, it notes in `run.json` how training ended, and closes its
+    files; the values stay.
+
+    Arguments:
+        data: its data set; None to load it, at once if `trained_on` is None, else when it is first used.
+        trained_on: the form of the data set that it was trained on; None if it was not.
+        kernels: see `Session`.
+
+    Attributes:
+        network, session: what computes, and the values.
+        state: the counters that belong to the values.
+        directory: where it lies; not there before `start` or `resume`.
+        evaluation_batches: how many batches of a split each evaluation looks at; None for all.
+
+    Raises:
+        ConfigError, GraphError: parts of the config don't fit each other, or the data; with the key.
+        DataError: the data set is missing or damaged.
+    """
+
+    directory: RunDirectory
+    _files: MetricsFiles
+    _events: EventFiles
+    _reporters: Sequence[Reporter]
+    evaluation_batches: int | None = None
+
+    def __init__(
+        self,
+        config: RunConfig,
+        *,
+        data: Data | None = None,
+        trained_on: DescribedData | None = None,
+        kernels: Kernels = "auto",
+    ) -> None:
+        if trained_on is None:
+            data = data or config.dataset.load()
+            trained_on = DescribedData.of(data)
+        self.config, self.trained_on, self._data, self._kernels = config, trained_on, data, kernels
+        self.network = build_network(config, tuple(trained_on.input_shape), trained_on.classes)
+        self.state = TrainingState()
+        if data is not None:  # it may be trained: all that is wrong is told before anything is written
+            check_watched(self.network, data)
+            _ = self.training
+
+    @cached_property
+    def training(self) -> Training:
+        """What a training step computes."""
+        examples = self.trained_on.examples.get("train", 1)
+        return self.network.add_training(self.config.total_steps(examples))
+
+    @cached_property
+    def session(self) -> Session:
+        return Session(self.network.graph, kernels=self._kernels)
+
+    @property
+    def data(self) -> Data:
+        """Its data set. Raises DataError; RunError when it is not of the form that the run was trained on."""
+        if self._data is None:
+            data = self.config.dataset.load()
+            self.trained_on.check_same(data)
+            self._data = data
+        return self._data
+
+    def __repr__(self) -> str:
+        where = f"'{self.directory.path}'" if hasattr(self, "directory") else "not started"
+        return f"Run({where}, {self.config.model.component_name}, step {self.state.step})"
+
+    # --- training ---
+
+    def start(
+        self,
+        directory: RunDirectory,
+        *,
+        source: str,
+        command: Sequence[str] = (),
+        overrides: Sequence[str] = (),
+    ) -> Self:
+        """Begins in an empty directory that is locked.
+
+        Arguments:
+            source: the config as the user wrote it.
+            command, overrides: see `RunDirectory.begin`.
+        """
+        self.directory = directory
+        directory.begin(
+            config=to_yaml(dump(self.config)),
+            source_config=source.encode(),
+            command=command,
+            overrides=overrides,
+            seed=self.config.seed,
+            train=dump(self.config.train),
+            environment=describe_environment(self.session.kernels),
+        )
+        self._open_files(MetricsFiles.create(directory.path, **self._columns))
+        return self
+
+    def resume(
+        self, directory: RunDirectory, *, command: Sequence[str] = (), warn: Callable[[str], None]
+    ) -> Self:
+        """Goes on in a directory that is locked, from its newest whole checkpoint on.
+
+        Only `CHANGEABLE` keys of the config may have changed since.
+
+        Arguments:
+            command: see `RunDirectory.begin`.
+            warn: told, a line each, of damaged checkpoints and of what may change the bits of the result.
+
+        Raises RunError when there is no usable checkpoint, or it does not fit.
+        """
+        self.directory, before = directory, directory.record()
+        store = CheckpointStore(directory.checkpoints)
+        if store.never_saved():
+            warn(f"{directory.path} has no checkpoint yet: it begins again at its first step")
+            MetricsFiles.remove(directory.path)
+            files = MetricsFiles.create(directory.path, **self._columns)
+        else:
+            checkpoint = store.load_newest(
+                lambda path, error: warn(f"{error}; an earlier checkpoint is used"),
+                check=lambda checkpoint: SavedState.of(checkpoint, directory.id),
+            )
+            saved = SavedState.of(checkpoint, directory.id)
+            saved.check_same_config(self.config, directory)
+            saved.data.check_same(self.data)
+            saved.counters.check_fits(self.config.steps_per_epoch(len(self.data.splits["train"])))
+            self.network.load(self.session, checkpoint.arrays)
+            self.state = saved.counters
+            files = MetricsFiles.open(directory.path)
+            files.truncate_to(saved.files)
+        now = describe_environment(self.session.kernels)
+        if changed := differences(before, now):
+            warn(f"results may differ in their last bits: {', '.join(changed)}")
+        train = dump(self.config.train)
+        directory.resume(step=self.state.step, train=train, command=command, environment=now)
+        write_atomically(directory.config, to_yaml(dump(self.config)).encode())
+        self._open_files(files)
+        return self
+
+    def records(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
+        """Trains; see `Trainer.fit`. What a record tells is in the run's files before the record is given."""
+        trainer = Trainer(
+            self.network,
+            self.training,
+            self.session,
+            self.data,
+            self.state,
+            self._save,
+            should_stop,
+            self.evaluation_batches,
+        )
+        try:
+            for record in trainer.fit():
+                for reporter in self._reporters:
+                    reporter.report(record)
+                if isinstance(record, Finished):
+                    write_summary(self.directory.summary, record)
+                yield record
+        except NonFiniteLoss as error:
+            raise self._kept(error) from None
+
+    def evaluate_best(self, splits: Iterable[str]) -> dict[str, Figures]:
+        """The figures of the best checkpoint on each of the splits; those of "test" go into `summary.json`.
+
+        The session holds the best checkpoint's values afterwards.
+        """
+        self.load("best")
+        figures = {split: self.evaluate(split) for split in splits}
+        if "test" in figures:
+            summary = json.loads(self.directory.summary.read_text())
+            summary["test"] = plain_figures(figures["test"])
+            write_atomically(self.directory.summary, json.dumps(summary, indent=1).encode() + b"\n")
+        return figures
+
+    @property
+    def _columns(self) -> dict[str, Sequence[str]]:
+        figures = self.network.evaluation.scalars if "validation" in self.data.splits else ()
+        return {"train": ["loss"], "validation": figures}
+
+    def _open_files(self, metrics: MetricsFiles) -> None:
+        # Imported here, so that using a model needs no TensorBoard.
+        from dltrain.runs.event_files import EventFiles
+        from dltrain.runs.reporters import EventReporter, MetricsReporter
+
+        self._files, self._events = metrics, EventFiles(self.directory.tensorboard, self.state.step)
+        log_every = self.config.train.log_every
+        self._reporters = [
+            MetricsReporter(metrics, self.session, log_every),
+            EventReporter(self._events, self.network, self.session, self.data, log_every),
+        ]
+
+    def _save(self, state: TrainingState, best: bool) -> Path:
+        arrays = self.session.state()
+        check_finite(arrays, state.step)
+        store = CheckpointStore(self.directory.checkpoints)
+        return store.save(state.step, state.last_epoch, arrays, self._saved_state().model_dump(), best)
+
+    def _saved_state(self) -> SavedState:
+        return SavedState(
+            run=self.directory.id,
+            config=dump(self.config),
+            counters=self.state,
+            files=self._files.position(),
+            data=self.trained_on,
+        )
+
+    def _kept(self, error: NonFiniteLoss) -> NonFiniteLoss:
+        """The error, which says how to see it again if variables and batch could be saved."""
+        try:
+            save_failure(self.directory.failure, error, self.session.state(), self._saved_state())
+        except StorageError as trouble:
+            return error.told(fix=f"{error.fix}; the step was not saved: {trouble}")
+        path = shlex.quote(str(self.directory.path))
+        return error.told(fix=f"{error.fix}; to see the step op by op: dltrain replay {path}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        problems = [error] if error else []
+        for close in (self._files.close, self._events.close):
+            with _noting(problems):
+                close()
+        with _noting(problems):
+            self.directory.finish(*_ending(problems[0] if problems else None))
+        if problems and error is None:  # what went wrong first is told
+            raise problems[0]
+
+    # --- what was trained ---
+
+    @classmethod
+    def open(cls, directory: RunDirectory, checkpoint: str = "best", kernels: Kernels = "auto") -> Self:
+        """The run as one of its checkpoints has it; its data set is loaded when it is first used.
+
+        Arguments:
+            checkpoint: see `CheckpointStore.load`.
+            kernels: see `Session`.
+
+        Raises RunError when config or checkpoint is missing or damaged, or they don't fit each other.
+        """
+        loaded = CheckpointStore(directory.checkpoints).load(checkpoint)
+        return cls._of(directory, loaded, SavedState.of(loaded, directory.id), kernels)
+
+    @classmethod
+    def failure(cls, directory: RunDirectory, kernels: Kernels = "auto") -> Failure:
+        """What failed in a run, ready to be repeated; its data set is not needed.
+
+        Raises RunError when nothing did, or its files are damaged or don't fit the run's config.
+        """
+        path = directory.failure
+        if not path.is_dir():
+            fix = "only a run whose loss is not finite leaves one"
+            raise RunError("run has no step that failed", where=str(directory.path), fix=fix)
+        loaded = read_checkpoint(path)
+        saved = SavedState.of(loaded, directory.id)
+        run = cls._of(directory, loaded, saved, kernels, trains=True)
+        return Failure.of(loaded, saved, run.network, run.training, run.session)
+
+    @classmethod
+    def _of(
+        cls,
+        directory: RunDirectory,
+        checkpoint: Checkpoint,
+        saved: SavedState,
+        kernels: Kernels,
+        *,
+        trains: bool = False,
+    ) -> Self:
+        """The run with the values of a checkpoint of it; with those that only training needs if `trains`."""
+        config = directory.load_config()[1]
+        try:
+            run = cls(config, trained_on=saved.data, kernels=kernels)
+            if trains:
+                _ = run.training
+            run.network.load(run.session, checkpoint.arrays)
+        except (ConfigError, GraphError, RunError) as error:
+            raise RunError(
+                "checkpoint and config do not fit",
+                where=str(checkpoint.path),
+                why=f"{error.where}: {error.why}",
+                fix="use a checkpoint of this run, or restore its config.yaml",
+            ) from error
+        saved.check_same_config(config, directory)  # of the same shape, it may compute something else
+        run.directory, run.state = directory, saved.counters
+        return run
+
+    def load(self, checkpoint: str) -> None:
+        """Takes the values of one of its checkpoints; see `CheckpointStore.load`. Raises RunError."""
+        loaded = CheckpointStore(self.directory.checkpoints).load(checkpoint)
+        SavedState.of(loaded, self.directory.id)
+        self.network.load(self.session, loaded.arrays)
+
+    @property
+    def metrics(self) -> dict[str, dict[str, Array]]:
+        """What its files tell of "train", "validation" and "batch", as far as there is any.
+
+        Returns:
+            for each of them "step" and "epoch", int64[lines], and its figures, float64[lines], nan where a
+            line has none.
+        """
+        return read_columns(self.directory.path)
+
+    @property
+    def variables(self) -> dict[str, Array]:
+        """Copies of the values of all variables, by name."""
+        return self.session.state()
+
+    def evaluate(self, split: str = "test") -> Figures:
+        """The loss and all metrics on "train", "validation" or "test". Raises UsageError for another one."""
+        if split not in self.data.splits:
+            why = "dataset.validation_size is 0" if split == "validation" else ""
+            raise UsageError(f"the run has no {split} split", why=why)
+        evaluate = Evaluator(self.session, self.network, batches=self.evaluation_batches)
+        return evaluate(self.data.splits[split])
+
+    def predict(self, inputs: Array) -> Array:
+        """What the model gives: probabilities, float32[examples, classes], or reconstructions.
+
+        Arguments:
+            inputs: [examples, *input_shape], uint8 or float32. They are scaled as the run's data set scales
+                values of their dtype: for MNIST, uint8 becomes 0 .. 1, and float32 stays as it is.
+
+        Raises DataError when inputs are so large that what the model gives is not finite.
+        """
+        scale = np.float32(self.config.dataset.input_scale(inputs.dtype))
+        function = self.session.make_callable(self.network.evaluation.output, [self.network.inputs])
+        batches = batches_of(np.arange(len(inputs)), self.config.train.evaluation_batch_size)
+        with np.errstate(over="ignore"):
+            outputs = np.concatenate([function(inputs[index] * scale) for index in batches])
+        finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+        if not finite.all():
+            example = int(np.argmin(finite))
+            raise DataError(
+                "the model's output is not finite",
+                where=f"example {example} of the inputs",
+                why=f"its values reach {np.abs(inputs[example]).max():.3g}",
+                fix="scale the inputs as those that the model was trained on",
+            )
+        return outputs
+
+
+@contextmanager
+def _noting(problems: list[BaseException]) -> Iterator[None]:
+    """Adds an error of the block to `problems`."""
+    try:
+        yield
+    except DltrainError as error:
+        problems.append(error)
+
+
+def _ending(error: BaseException | None) -> tuple[Status, int]:
+    """What `run.json` says of a run that ended so: status and exit code."""
+    match error:
+        case None:
+            return "completed", 0
+        case RequirementError():
+            return "completed", error.exit_code
+        case DivergedError():
+            return "diverged", error.exit_code
+        case StoppedError():
+            return "stopped", error.exit_code
+        case Terminated(signal_number=number):
+            return "stopped", 128 + number
+        case KeyboardInterrupt():
+            return "stopped", 130
+        case DltrainError():
+            return "failed", error.exit_code
+    return "failed", 1
