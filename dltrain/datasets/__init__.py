@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dltrain.datasets.dataset import Data, Dataset, Stored
+from dltrain.datasets.dataset import Data, Dataset, Examples
+from dltrain.datasets.file_digest import FileDigest
 from dltrain.datasets.idx import Idx, read_idx
 from dltrain.datasets.mnist import Mnist
 from dltrain.datasets.npz import Npz, read_npz_array
@@ -12,11 +13,12 @@ from dltrain.datasets.split import Split
 __all__ = [
     "Data",
     "Dataset",
+    "Examples",
+    "FileDigest",
     "Idx",
     "Mnist",
     "Npz",
     "Split",
-    "Stored",
     "epoch_order",
     "read_idx",
     "read_npz_array",

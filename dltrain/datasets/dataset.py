@@ -6,16 +6,19 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dltrain.config import Component
+from dltrain.datasets.file_digest import FileDigest
 from dltrain.datasets.order import validation_choice
 from dltrain.datasets.split import Split
 from dltrain.errors import ConfigError, DataError
+from dltrain.files.user_paths import expand_user
 from dltrain.places import Key
 
 Target = Literal["label", "input"]
@@ -24,29 +27,40 @@ MOST_CLASSES = 10**6  # a label beyond is a mistake, such as an identifier, and 
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """Examples as a file holds them, and where that is, for errors.
+class Examples:
+    """Examples as files hold them.
 
-    inputs: [examples, *input_shape]; labels: [examples], or None when the target is the input.
+    Attributes:
+        inputs: [examples, *input_shape], uint8 or floating.
+        labels: [examples], integers; None when the target is the input.
+        inputs_source, labels_source: where they come from, for errors.
+        files: digests of the files that were read, taken before; empty if they come from none.
     """
 
     inputs: NDArray[Any]
     labels: NDArray[Any] | None
     inputs_source: str
     labels_source: str
+    files: tuple[FileDigest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A loaded data set."""
+    """A loaded data set.
+
+    Attributes:
+        splits: "train", "validation" (absent if its size is 0) and "test".
+        input_shape: of one example, such as (28, 28).
+        classes: labels are 0 to classes - 1; None when the target is the input.
+        target: what the model is to give.
+        files: a digest of each file that was read, in the order of reading; empty if there is none.
+    """
 
     splits: Mapping[str, Split]
-    """"train", "validation" (absent if its size is 0) and "test"."""
     input_shape: tuple[int, ...]
-    """Of one example, such as (28, 28)."""
     classes: int | None
-    """Labels are 0 to classes - 1; None when the target is the input."""
     target: Target
+    files: tuple[FileDigest, ...] = ()
 
 
 class Dataset(Component, kind="dataset"):
@@ -67,8 +81,22 @@ class Dataset(Component, kind="dataset"):
         default="label", description="what the model is to give: 'label', or its own 'input' (an autoencoder)"
     )
 
+    @field_validator("*", mode="after")
+    @classmethod
+    def _expand_user(cls, value: Any) -> Any:
+        return expand_user(value) if isinstance(value, Path) else value
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Where the files are: the keys whose values are paths."""
+        return {key: value for key, value in self if isinstance(value, Path)}
+
+    def with_absolute_paths(self) -> Self:
+        """The same data set, found from any folder: its relative paths begin at the current one."""
+        return self.model_copy(update={key: Path.cwd() / path for key, path in self.paths.items()})
+
     @abstractmethod
-    def read(self) -> tuple[Stored, Stored]:
+    def read(self) -> tuple[Examples, Examples]:
         """The training and the test examples, unchecked; labels are None when the target is the input.
 
         Raises DataError when a file is missing or damaged.
@@ -115,7 +143,8 @@ class Dataset(Component, kind="dataset"):
         }
         if not len(validation_rows):
             del splits["validation"]
-        return Data(splits, input_shape, classes, self.target)
+        files = tuple(dict.fromkeys(train.files + test.files))
+        return Data(splits, input_shape, classes, self.target, files)
 
     def input_scale(self, dtype: np.dtype[Any]) -> float:
         """What inputs stored as `dtype` are multiplied by."""
@@ -123,7 +152,7 @@ class Dataset(Component, kind="dataset"):
             return self.scale
         return 1 / 255 if dtype == np.uint8 else 1.0
 
-    def _check_scale(self, part: Stored) -> None:
+    def _check_scale(self, part: Examples) -> None:
         """Raises ConfigError when `scale` makes an input infinite."""
         if self.scale is None or self.scale <= 1 or _is_bytes(part.inputs):
             return
@@ -136,7 +165,7 @@ class Dataset(Component, kind="dataset"):
                 fix="lower it",
             )
 
-    def _size_of_validation(self, train: Stored) -> int:
+    def _size_of_validation(self, train: Examples) -> int:
         examples = len(train.inputs)
         size = examples // 10 if self.validation_size is None else self.validation_size
         if size >= examples:
@@ -149,7 +178,7 @@ class Dataset(Component, kind="dataset"):
         return size
 
 
-def _checked(part: Stored) -> Stored:
+def _checked(part: Examples) -> Examples:
     """The same examples, inputs as they are and labels as int64."""
     _check_inputs(part.inputs, part.inputs_source)
     if part.labels is None:

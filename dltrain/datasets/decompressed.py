@@ -62,7 +62,7 @@ def _stamp(source: BinaryIO) -> bytes:
     source.seek(-min(8, status.st_size), os.SEEK_END)  # where gzip has CRC-32 and size of the content
     end = source.read(8)
     source.seek(position)
-    return HEADER.pack(b"dltrain1", status.st_size, status.st_mtime_ns, end, 0)[:-4]
+    return HEADER.pack(b"dltrain1", status.st_size, status.st_mtime_ns % 2**63, end, 0)[:-4]
 
 
 def _write(path: Path, stamp: bytes, parts: Iterable[bytes]) -> None:

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from dltrain.datasets.dataset import Dataset, Stored
+from dltrain.datasets.dataset import Dataset, Examples
 from dltrain.datasets.decompressed import open_kept
+from dltrain.datasets.file_digest import FileDigest
 from dltrain.datasets.reading import (
     CHUNK,
     MAXIMUM_DEFLATE_RATIO,
@@ -32,9 +33,10 @@ from dltrain.datasets.reading import (
     fill,
     map_array,
     open_content,
-    require_file,
+    open_data_file,
 )
-from dltrain.errors import ConfigError, DataError, StorageError
+from dltrain.errors import ConfigError, DataError
+from dltrain.files.storage_errors import storage_error
 from dltrain.places import Key
 
 ELEMENT_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -59,20 +61,22 @@ class Idx(Dataset, name="idx"):
                 raise ConfigError(f"{key} is missing", where=Key(key), fix=fix)
         return self
 
-    def read(self) -> tuple[Stored, Stored]:
+    def read(self) -> tuple[Examples, Examples]:
         return (
             read_part(self.train_images, self.train_labels if self.target == "label" else None),
             read_part(self.test_images, self.test_labels if self.target == "label" else None),
         )
 
 
-def read_part(images: Path, labels: Path | None) -> Stored:
+def read_part(images: Path, labels: Path | None) -> Examples:
     """The examples in one file of inputs and one of labels."""
-    return Stored(
+    files = tuple(FileDigest.of(path) for path in (images, labels) if path)
+    return Examples(
         inputs=read_idx(images, keep_decompressed=True),
         labels=read_idx(labels, keep_decompressed=True) if labels else None,
         inputs_source=str(images),
         labels_source=str(labels),
+        files=files,
     )
 
 
@@ -91,14 +95,12 @@ def read_idx(path: str | os.PathLike[str], *, keep_decompressed: bool = False) -
         DataError: the file is missing, is not IDX, is truncated, has bytes left over or fails its checksum.
         StorageError: the file cannot be read.
     """
-    place = os.fspath(path)
-    require_file(path)
     try:
-        with open(path, "rb") as file:
+        with open_data_file(path) as file:
             stream, compressed = open_content(file)
             if not compressed:
                 return _mapped(file)
-            capacity = os.path.getsize(path) * MAXIMUM_DEFLATE_RATIO
+            capacity = os.fstat(file.fileno()).st_size * MAXIMUM_DEFLATE_RATIO
             if keep_decompressed and (kept := open_kept(file, lambda: _content(stream, capacity))):
                 with kept:
                     return _mapped(kept)
@@ -111,8 +113,8 @@ def read_idx(path: str | os.PathLike[str], *, keep_decompressed: bool = False) -
     except (gzip.BadGzipFile, zlib.error) as error:
         reason = f"the compressed data is damaged ({error})"
     except OSError as error:
-        raise StorageError("cannot read the file", where=place, why=error.strerror or str(error)) from error
-    raise DataError("damaged IDX file", where=place, why=reason, fix="get the file again")
+        raise storage_error(path, "cannot read the file", error) from error
+    raise DataError("damaged IDX file", where=os.fspath(path), why=reason, fix="get the file again")
 
 
 @dataclass(frozen=True, slots=True)

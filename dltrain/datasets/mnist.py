@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from dltrain.datasets.dataset import Dataset, Stored
+from dltrain.datasets.dataset import Dataset, Examples
 from dltrain.datasets.idx import read_part
 from dltrain.datasets.published import MNIST, PublishedFile
 from dltrain.errors import DataError
@@ -26,11 +26,11 @@ class Mnist(Dataset, name="mnist"):
         default=5000, ge=0, description="training images kept apart for validation; null for a tenth"
     )
 
-    def read(self) -> tuple[Stored, Stored]:
+    def read(self) -> tuple[Examples, Examples]:
         train_images, train_labels, test_images, test_labels = MNIST.files
         return self._read_part(train_images, train_labels), self._read_part(test_images, test_labels)
 
-    def _read_part(self, images: PublishedFile, labels: PublishedFile) -> Stored:
+    def _read_part(self, images: PublishedFile, labels: PublishedFile) -> Examples:
         return read_part(self._find(images), self._find(labels) if self.target == "label" else None)
 
     def _find(self, file: PublishedFile) -> Path:

@@ -18,9 +18,11 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 from pydantic import Field
 
-from dltrain.datasets.dataset import Dataset, Stored
-from dltrain.datasets.reading import CHUNK, MAXIMUM_DEFLATE_RATIO, Damage, fill, map_array, require_file
-from dltrain.errors import DataError, StorageError
+from dltrain.datasets.dataset import Dataset, Examples
+from dltrain.datasets.file_digest import FileDigest
+from dltrain.datasets.reading import CHUNK, MAXIMUM_DEFLATE_RATIO, Damage, fill, map_array, open_data_file
+from dltrain.errors import DataError
+from dltrain.files.storage_errors import storage_error
 
 # What zipfile, zlib and NumPy raise about content that they cannot take. RuntimeError is for encrypted
 # entries, the last two are for the text in an array's header.
@@ -36,16 +38,18 @@ class Npz(Dataset, name="npz"):
 
     path: Path = Field(description="the .npz file")
 
-    def read(self) -> tuple[Stored, Stored]:
-        return self._read_part("train"), self._read_part("test")
+    def read(self) -> tuple[Examples, Examples]:
+        files = (FileDigest.of(self.path),)
+        return self._read_part("train", files), self._read_part("test", files)
 
-    def _read_part(self, part: str) -> Stored:
+    def _read_part(self, part: str, files: tuple[FileDigest, ...]) -> Examples:
         inputs, labels = f"x_{part}", f"y_{part}"
-        return Stored(
+        return Examples(
             inputs=read_npz_array(self.path, inputs),
             labels=read_npz_array(self.path, labels) if self.target == "label" else None,
             inputs_source=f"{inputs} in {self.path}",
             labels_source=f"{labels} in {self.path}",
+            files=files,
         )
 
 
@@ -61,9 +65,8 @@ def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
         StorageError: the file cannot be read.
     """
     place = os.fspath(path)
-    require_file(path)
     try:
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        with open_data_file(path) as file, zipfile.ZipFile(file) as archive:
             if f"{name}.npy" not in archive.namelist():
                 held = ", ".join(member.removesuffix(".npy") for member in archive.namelist()) or "nothing"
                 raise DataError(
@@ -73,7 +76,7 @@ def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise Damage("it is compressed in a way that numpy.savez_compressed does not use")
             stored = entry.compress_type == zipfile.ZIP_STORED
-            capacity = min(entry.compress_size, os.path.getsize(path))
+            capacity = min(entry.compress_size, os.fstat(file.fileno()).st_size)
             with archive.open(entry) as opened:
                 member = cast(zipfile.ZipExtFile, opened)
                 ratio = 1 if stored else MAXIMUM_DEFLATE_RATIO
@@ -90,9 +93,7 @@ def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
         reason = str(error) or type(error).__name__
     except OSError as error:
         if error.errno != errno.EINVAL:  # what zipfile meets where a damaged directory points before the file
-            raise StorageError(
-                "cannot read the file", where=place, why=error.strerror or str(error)
-            ) from error
+            raise storage_error(path, "cannot read the file", error) from error
         reason = "its directory is damaged"
     raise DataError(
         "damaged .npz file", where=place, why=f"{name}: {reason}", fix="save it again with numpy.savez"

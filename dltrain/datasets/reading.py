@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import mmap
 import os
+from io import BufferedReader
 from typing import Any, BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dltrain.errors import DataError
+from dltrain.files.plain import open_plain_file
 
 MAXIMUM_DEFLATE_RATIO = 1032  # bytes that one compressed byte can become (zlib, "Technical Details")
 CHUNK = 2**20
@@ -24,6 +26,12 @@ def require_file(path: str | os.PathLike[str]) -> None:
             where=os.fspath(path),
             fix="correct the path" + ("" if os.path.isabs(path) else ", which begins at the current folder"),
         )
+
+
+def open_data_file(path: str | os.PathLike[str]) -> BufferedReader:
+    """The file at `path`, or where a link there leads. Raises DataError unless it is a plain one; OSError."""
+    require_file(path)
+    return open(path, "rb", opener=lambda *_: open_plain_file(path, error=DataError, follow_link=True))
 
 
 class Damage(Exception):
@@ -58,7 +66,15 @@ def ends_early(found: int, promised: int) -> str:
 def map_array(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> NDArray[Any]:
     """The array that begins `offset` bytes into the file: read-only, its pages read from disk when used.
 
-    It stays usable when the file is closed, removed or replaced, but not when the file itself is cut.
+    It stays usable when the file is closed, removed or replaced, but not when the file itself is cut. Where
+    the system does not map the file, it is read into memory. Raises Damage when the file ends too early.
     """
-    mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError:  # some file systems cannot, and limits on address space may not let them
+        array = np.empty(shape, dtype)
+        file.seek(offset)
+        fill(array, cast(ReadableInto, file))
+        array.flags.writeable = False
+        return array
     return np.ndarray(shape, dtype, mapping, offset)

@@ -244,3 +244,24 @@ def test_a_config_comes_back_from_its_dump(text: str) -> None:
     dataset = parse(Dataset, parse_document(text, "a.yaml"))
     assert Dataset.registered(Dataset)[dump(dataset)["name"]] is type(dataset)
     assert parse(Dataset, parse_document(repr(dump(dataset)).replace("None", "null"), "b.yaml")) == dataset
+
+
+def test_a_path_may_begin_with_the_users_home(
+    idx_files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Mnist(root="~").root == tmp_path
+    document = parse_document("{name: npz, path: ~/data.npz}", "c.yaml")
+    assert parse(Dataset, document).path == save_npz(tmp_path)  # type: ignore[attr-defined]
+    names = {key: f"~/{path.name}" for key, path in idx_files.items()}
+    assert Idx(**names) == Idx(**idx_files)
+    assert Npz(path="~nobody-of-that-name/a.npz").path == Path("~nobody-of-that-name/a.npz")
+
+
+def test_paths_can_be_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    relative = Idx(train_images="a", test_images="/b", target="input", scale=2.0)
+    assert relative.paths == {"train_images": Path("a"), "test_images": Path("/b")}
+    absolute = relative.with_absolute_paths()
+    assert absolute.paths == {"train_images": tmp_path / "a", "test_images": Path("/b")}
+    assert absolute.scale == 2.0

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,3 +168,48 @@ def test_processes_at_once(source: Path) -> None:
         process.stderr.close()  # type: ignore[union-attr]
     check(source)
     assert len(list((source.parent / ".cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_replaced(source: Path, make: Callable[[Path], None]) -> None:
+    check(source)
+    right = kept(source).read_bytes()
+    kept(source).unlink()
+    make(source.parent / ".cache" / "images.gz.decompressed")
+    check(source)
+    assert kept(source).read_bytes() == right
+    assert not kept(source).is_symlink()
+
+
+@pytest.mark.parametrize("year", [-10_000, 1969, 9998])
+def test_a_source_changed_at_any_time(
+    source: Path, monkeypatch: pytest.MonkeyPatch, decompressed: list[int], year: int
+) -> None:
+    stat = os.stat
+
+    def with_time(path: Any, **keywords: Any) -> Any:
+        real = stat(path, **keywords)
+        if not isinstance(path, int):  # not of an open file
+            return real
+        changed = (year - 1970) * 31_556_952 * 10**9 + 1
+        return SimpleNamespace(st_size=real.st_size, st_mtime_ns=changed)
+
+    for times in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr("dltrain.datasets.decompressed.os.stat", with_time)
+            array = read_idx(source, keep_decompressed=True)
+        np.testing.assert_array_equal(array, ARRAY)
+        assert sum(decompressed) == 16 + ARRAY.nbytes, times
+
+
+def test_killed_processes_leave_nothing_for_long(source: Path) -> None:
+    program = (
+        "import os, sys; from dltrain.datasets import read_idx\n"
+        "os.replace = lambda *_: os.kill(os.getpid(), 9)\n"
+        "read_idx(sys.argv[1], keep_decompressed=True)\n"
+    )
+    for _ in range(3):
+        assert subprocess.run([sys.executable, "-c", program, str(source)], check=False).returncode == -9
+        assert len(list((source.parent / ".cache").iterdir())) == 1  # the one before is removed
+    check(source)
+    assert kept(source).name == "images.gz.decompressed"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
+import mmap
+import os
 import random
 import resource
 import struct
@@ -129,3 +132,25 @@ def test_random_damage_is_never_anything_but_a_data_error(tmp_path: Path) -> Non
             path.write_bytes(content[: chance.randint(1, len(content))])
             with contextlib.suppress(DataError):
                 read_idx(path)
+
+
+@pytest.mark.parametrize("name", ["a.idx", "a.gz"])
+def test_it_is_read_where_the_system_does_not_map_it(
+    write_idx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    array = np.arange(60, dtype=np.int16).reshape(5, 3, 4)
+    monkeypatch.setattr(mmap, "mmap", refuse)
+    found = read_idx(write_idx(name, array), keep_decompressed=True)
+    np.testing.assert_array_equal(found, array)
+    assert not found.flags.writeable
+
+
+def test_pipes_and_devices_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer for ever
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    for name in ("pipe", "zeros"):
+        with pytest.raises(DataError, match="not a file"):
+            read_idx(tmp_path / name)
