@@ -18,7 +18,7 @@ from dltrain.cli.options import progress_option, quiet_option
 from dltrain.cli.printing import say, warn
 from dltrain.cli.progress import Progress, shown
 from dltrain.cli.requirements import Requirement
-from dltrain.cli.signals import StopFlag, second_interrupt_ends
+from dltrain.cli.signals import Signals, StopFlag
 from dltrain.config import Document, apply_overrides, parse
 from dltrain.errors import RunError, StoppedError
 from dltrain.execution.session import Kernels
@@ -62,7 +62,9 @@ FAST_EVALUATION_BATCHES = 2
     "--fast", is_flag=True, help=f"Only {FAST_STEPS} steps, and a few batches of each evaluation; for CI."
 )
 @computing_options
+@click.pass_obj
 def fit(
+    signals: Signals,
     config: str | None,
     overrides: tuple[str, ...],
     run_dir: Path | None,
@@ -104,13 +106,17 @@ def fit(
         opened = _started(Path(config), overrides, run_dir, fast, required, kernels)
     else:
         raise click.UsageError("missing CONFIG: give a YAML file, or --resume RUN")
-    with second_interrupt_ends(), opened as (document, run), located(document):
-        finished = _train(run, "none" if quiet else progress)
-        figures = run.evaluate_best(dict.fromkeys(["test", *(each.split for each in required)]))
-        if not quiet:
-            _print_result(run, finished, figures["test"])
-        for requirement in required:
-            requirement.check_met(float(figures[requirement.split][requirement.metric]))
+    result: list[str] = []
+    try:
+        with opened as (document, run), located(document):
+            finished = _train(run, "none" if quiet else progress, StopFlag(signals))
+            figures = run.evaluate_best(dict.fromkeys(["test", *(each.split for each in required)]))
+            result = [] if quiet else _result(run, finished, figures["test"])
+            for requirement in required:
+                requirement.check_met(float(figures[requirement.split][requirement.metric]))
+    finally:  # the run is closed: what run.json says of it does not depend on whether this can be printed
+        for line in result:
+            say(line)
 
 
 @contextmanager
@@ -175,10 +181,10 @@ def _built(
     return run
 
 
-def _train(run: Run, style: str) -> Finished:
+def _train(run: Run, style: str, stop: StopFlag) -> Finished:
     """Trains to the end. Raises StoppedError after a signal."""
     finished = None
-    with StopFlag() as stop, closing(Progress(style)) as progress:
+    with stop, closing(Progress(style)) as progress:
         for record in run.records(should_stop=stop):
             progress.report(record)
             finished = record if isinstance(record, Finished) else None
@@ -192,12 +198,13 @@ def _train(run: Run, style: str) -> Finished:
     )
 
 
-def _print_result(run: Run, finished: Finished, test: Figures) -> None:
-    if finished.reason != "completed":
-        say(finished.reason)
+def _result(run: Run, finished: Finished, test: Figures) -> list[str]:
     loss, others = {"loss": test["loss"]}, {name: test[name] for name in test if name != "loss"}
-    say(f"test {shown(others | loss)}  (best checkpoint, step {finished.best_step})")
-    say(run.directory.path)
+    return [
+        *([] if finished.reason == "completed" else [finished.reason]),
+        f"test {shown(others | loss)}  (best checkpoint, step {finished.best_step})",
+        str(run.directory.path),
+    ]
 
 
 def _command() -> list[str]:

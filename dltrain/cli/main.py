@@ -6,11 +6,15 @@ subcommand are imported when one is called.
 
 from __future__ import annotations
 
+import os
 import sys
+
+from dltrain.cli.signals import Signals, Watcher
 
 TYPE_CHECKING = False  # typing's own would import typing
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
     import click
 
@@ -55,25 +59,42 @@ def help_text() -> str:
     )
 
 
+def process() -> NoReturn:
+    """The process `dltrain`: `main` with its command line, after which no signal shows a traceback."""
+    _open_missing_streams()
+    with Signals() as signals:
+        exit_code = _run(sys.argv[1:], signals)
+        signals.ignore()
+        sys.exit(exit_code)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line (by default the process's own) and returns its exit code.
 
     Exit codes: 0 done; 2 for no arguments; all others are those of dltrain/errors.py.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    with Signals() as signals:
+        return _run(list(sys.argv[1:] if arguments is None else arguments), signals)
+
+
+def _run(words: list[str], signals: Signals) -> int:
     debug = "--debug" in words  # before the command's name or after it
     words = [word for word in words if word != "--debug"]
     if not words:
         print(help_text(), file=sys.stderr)
         return 2
     try:
-        _dispatch(words[0], words[1:])
-        sys.stdout.flush()
+        try:
+            _dispatch(words[0], words[1:], signals)
+            sys.stdout.flush()
+        finally:
+            signals.raises = False
     except BrokenPipeError as error:  # whoever read the output has left, as `| head` does: nothing to say
         from dltrain.errors import ending
 
         exit_code = ending(error).exit_code
     except (Exception, KeyboardInterrupt) as error:
+        signals.reported = True
         exit_code = _report(error, debug)
     else:
         return 0
@@ -81,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return exit_code
 
 
-def _dispatch(name: str, arguments: list[str]) -> None:
+def _dispatch(name: str, arguments: list[str], signals: Signals) -> None:
     if name == "--help":
         print(help_text())
     elif name == "--version":
@@ -89,22 +110,22 @@ def _dispatch(name: str, arguments: list[str]) -> None:
 
         print(f"dltrain {__version__}")
     elif name in COMMANDS:
-        _run_command(name, arguments)
+        with Watcher(signals):
+            _run_command(name, arguments, signals)
     else:
         raise _unknown(name)
 
 
-def _run_command(name: str, arguments: list[str]) -> None:
+def _run_command(name: str, arguments: list[str], signals: Signals) -> None:
     import importlib
 
     import click
 
-    from dltrain.cli.interrupts import ended_by_signals
-
     module, attribute = COMMANDS[name][0].split(":")
     command: click.Command = getattr(importlib.import_module(module), attribute)
+    signals.raise_from_now()
     try:
-        with ended_by_signals(), command.make_context(f"dltrain {name}", arguments) as context:
+        with command.make_context(f"dltrain {name}", arguments, obj=signals) as context:
             command.invoke(context)
     except click.exceptions.Exit:  # --help, after it has printed
         pass
@@ -166,10 +187,18 @@ def _printable(text: str) -> str:
 
 def _drop_unwritable_output() -> None:
     """Keeps Python from failing once more, when it ends, over output that cannot be written."""
-    import os
-
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_missing_streams() -> None:
+    """A standard stream that is closed, as by `>&-`, becomes /dev/null, before a file gets its descriptor."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))  # noqa: SIM115
