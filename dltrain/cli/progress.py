@@ -27,6 +27,15 @@ class Progress:
         self._epochs = 0
 
     def report(self, record: Record) -> None:
+        """Shows a record. Where stderr cannot be written, as when its terminal is gone, no more is shown."""
+        try:
+            self._show(record)
+        except BrokenPipeError:  # whoever read it has had enough
+            raise
+        except OSError:
+            self._style, self._bar = "none", None
+
+    def _show(self, record: Record) -> None:
         match record:
             case _ if self._style == "none":
                 pass
