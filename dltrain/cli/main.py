@@ -61,8 +61,8 @@ def help_text() -> str:
 
 def process() -> NoReturn:
     """The process `dltrain`: `main` with its command line, after which no signal shows a traceback."""
-    _open_missing_streams()
     with Signals() as signals:
+        _open_missing_streams()
         exit_code = _run(sys.argv[1:], signals)
         signals.ignore()
         sys.exit(exit_code)
