@@ -51,11 +51,33 @@ def _find(name: str) -> object:
 
     if name in _MODULES:
         return import_module(f"dltrain.{name}")
+    hint = None
     if not name.startswith("_"):
         for home in map(import_module, _HOMES):
             if name in home.__all__:
                 return getattr(home, name)
-    raise AttributeError(f"module 'dltrain' has no attribute {name!r}")
+        hint = _hint(name)
+    what = f"module 'dltrain' has no attribute {name!r}"
+    raise AttributeError(f"{what}; {hint}" if hint else what, name=name)
+
+
+def _hint(name: str) -> str | None:
+    """What was probably meant by a name that is not here."""
+    from importlib import import_module
+
+    from dltrain.aliases import attribute_here, name_here, plain
+    from dltrain.config.text import nearest
+
+    if found := attribute_here(name):
+        return f"write {found}"
+    near = nearest(name, __dir__())
+    if not near or plain(near) != plain(name):
+        for kind in ("optimizers", "costs", "layers", "models", "metrics", "datasets"):
+            classes = vars(import_module(f"dltrain.{kind}"))
+            names = {getattr(found, "component_name", ""): word for word, found in classes.items()}
+            if component := name_here(name, names):
+                return f"write dl.{kind}.{names[component]}"
+    return f"did you mean dl.{near}?" if near else None
 
 
 if not TYPE_CHECKING:  # for type checkers a wrong name is to be an error

@@ -117,6 +117,54 @@ ELSEWHERE = {  # keys that stand in another section here
     "l2 of the cost (or take the optimizer adamw)": "weight_decay",
 }
 
+ATTRIBUTES = {  # of `import dltrain as dl`, in words that follow "write"
+    '"float32", in quotes': "float32 float",
+    '"float64", in quotes': "float64 double",
+    '"int64", in quotes': "int64 int32 int long",
+    "dl.Variable": "get_variable Parameter",
+    "dl.constant": "tensor convert_to_tensor as_tensor from_numpy array asarray",
+    "dl.constant(np.zeros(shape)), or ones": "zeros ones full eye",
+    "dl.random_uniform": "rand uniform",
+    "dl.random_normal": "randn normal",
+    "dl.Graph(seed=0)": "random set_random_seed manual_seed PRNGKey",
+    "dl.default_graph": "get_default_graph",
+    "dl.name_scope": "variable_scope",
+    "dl.gradients": "grad value_and_grad GradientTape autograd",
+    "dl.check_gradients": "gradcheck",
+    "dl.stop_gradient": "detach no_grad",
+    "dl.Session": "InteractiveSession",
+    "nothing: a session gives variables their first values": "global_variables_initializer "
+    "initialize_all_variables local_variables_initializer",
+    "session.make_callable(fetches, inputs)": "function jit",
+    "dl.sum": "reduce_sum add_n nansum",
+    "dl.mean": "reduce_mean average",
+    "dl.max": "reduce_max amax",
+    "dl.min": "reduce_min amin",
+    "dl.logsumexp": "reduce_logsumexp",
+    "dl.matmul": "mm bmm dot",
+    "dl.power": "pow",
+    "dl.subtract": "sub",
+    "dl.multiply": "mul",
+    "dl.divide": "div truediv",
+    "dl.negative": "neg",
+    "dl.minimum(dl.maximum(x, low), high)": "clip clamp clip_by_value",
+    "dl.concat": "cat concatenate stack hstack vstack",
+    "dl.reshape": "view flatten",
+    "dl.transpose": "permute swapaxes",
+    "dl.expand_dims": "unsqueeze",
+    "dl.broadcast_to": "expand tile repeat",
+    "dl.cast": "astype to_float",
+    "dl.gather": "take index_select embedding_lookup",
+    "dl.where": "cond select",
+    "dl.softmax_cross_entropy": "softmax_cross_entropy_with_logits sparse_softmax_cross_entropy_with_logits",
+    "dl.sigmoid_cross_entropy": "sigmoid_cross_entropy_with_logits",
+    "an op, such as dl.relu, or a layer of dl.layers": "nn keras functional F Module",
+    "dl.optimizers": "train optim optax",
+    "dl.costs": "losses",
+    "dl.datasets": "data utils",
+    "dl.summary.Writer": "FileWriter SummaryWriter",
+}
+
 
 def plain(word: str) -> str:
     """Without what differs between styles of writing a name: learningRate, learning-rate, LearningRate."""
@@ -133,6 +181,11 @@ def key_here(word: str, known: Collection[str]) -> str | None:
     rows = [key for key in KEYS if set(key.split(" and ")) <= set(known)]
     same = (key for key in known if plain(key) == plain(word))
     return next(same, None) or next((key for key in rows if _is(word, KEYS[key])), None)
+
+
+def attribute_here(word: str) -> str | None:
+    """What to write for `dl.word`; None if nothing is known."""
+    return next((here for here, words in ATTRIBUTES.items() if _is(word, words)), None)
 
 
 def key_elsewhere(word: str) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import operator
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import dltrain as dl
+from dltrain.aliases import ATTRIBUTES
 
 ROOT = Path(__file__).parent.parent
 TYPED = [*sorted((ROOT / "examples").glob("*.py")), ROOT / "tests" / "public_use.py"]
@@ -102,3 +105,51 @@ def test_the_learning_rate_needs_no_name():
         dl.optimizers.Sgd(0.5, learning_rate=0.1)
     with pytest.raises(dl.errors.ConfigError, match="learning_rate must be greater than 0"):
         dl.optimizers.Sgd(-0.5)
+
+
+# --- names that are not here ---
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("float32", 'write "float32", in quotes'),
+        ("reduce_mean", "write dl.mean"),
+        ("GradientDescentOptimizer", "write dl.optimizers.Sgd"),
+        ("AdamOptimizer", "write dl.optimizers.Adam"),
+        ("Adam", "write dl.optimizers.Adam"),
+        ("global_variables_initializer", "write nothing: a session gives variables their first values"),
+        ("nn", "write an op, such as dl.relu, or a layer of dl.layers"),
+        ("train", "write dl.optimizers"),
+        ("tensor", "write dl.constant"),
+        ("zeros", "write dl.constant(np.zeros(shape)), or ones"),
+        ("InteractiveSession", "write dl.Session"),
+        ("FileWriter", "write dl.summary.Writer"),
+        ("CrossEntropyLoss", "write dl.costs.CrossEntropy"),
+        ("Dense", "write dl.layers.Dense"),
+        ("MNIST", "write dl.datasets.Mnist"),
+        ("accuracy", "write dl.metrics.Accuracy"),
+        ("ReLU", "did you mean dl.relu?"),
+        ("placehoder", "did you mean dl.placeholder?"),
+    ],
+)
+def test_a_name_of_another_library_gets_the_one_here(name, hint):
+    with pytest.raises(AttributeError) as raised:
+        getattr(dl, name)
+    assert str(raised.value) == f"module 'dltrain' has no attribute {name!r}; {hint}"
+
+
+def test_what_is_like_nothing_gets_no_hint():
+    for name in ("xyzzy", "__wrapped__", "_private"):
+        assert not hasattr(dl, name)
+        with pytest.raises(AttributeError, match=f"^module 'dltrain' has no attribute '{name}'$"):
+            getattr(dl, name)
+
+
+def test_hints_lead_to_what_there_is():
+    words = [word for words in ATTRIBUTES.values() for word in words.split()]
+    assert set(words) & set(dir(dl)) == set()
+    assert len(words) == len(set(words))
+    for hint in ATTRIBUTES:
+        for path in re.findall(r"\bdl((?:\.\w+)+)", hint):
+            operator.attrgetter(path[1:])(dl)

@@ -57,6 +57,7 @@ def test_help_imports_nothing_but_itself(tmp_path: Path) -> None:
 
 def test_no_command_imports_what_it_does_not_use(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(softmax_config(write_data(tmp_path)))
+    imported(tmp_path, "fit", "c.yaml", "--run-dir", "first")  # compiles the kernels, side by side
     fit = imported(tmp_path, "fit", "c.yaml", "--run-dir", "run")
     evaluated = imported(tmp_path, "eval", "run")
     validated = imported(tmp_path, "validate", "c.yaml")
