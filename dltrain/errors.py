@@ -92,6 +92,10 @@ class NotDifferentiableError(GraphError):
     """A derivative was asked of an op that has none."""
 
 
+class CompilerError(GraphError):
+    """The C compiler of native kernels is missing, refuses, or makes what cannot be used."""
+
+
 class DataError(DltrainError):
     """A data set is missing, damaged or cannot be downloaded: exit code 3."""
 
@@ -146,6 +150,10 @@ class Bug(DltrainError):
         super().__init__(
             f"this is a bug in dltrain {__version__}", fix="please report it, with all of the above"
         )
+
+
+class DltrainWarning(UserWarning):
+    """What dltrain goes on in spite of; the command line prints it in one line."""
 
 
 class Terminated(KeyboardInterrupt):

@@ -121,11 +121,16 @@ def _run_command(name: str, arguments: list[str], signals: Signals) -> None:
 
     import click
 
+    from dltrain.cli.printing import warnings_as_lines
+
     module, attribute = COMMANDS[name][0].split(":")
     command: click.Command = getattr(importlib.import_module(module), attribute)
     signals.raise_from_now()
     try:
-        with command.make_context(f"dltrain {name}", arguments, obj=signals) as context:
+        with (
+            warnings_as_lines(),
+            command.make_context(f"dltrain {name}", arguments, obj=signals) as context,
+        ):
             command.invoke(context)
     except click.exceptions.Exit:  # --help, after it has printed
         pass

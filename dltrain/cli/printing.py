@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from dltrain.config.text import printable
+from dltrain.errors import DltrainWarning
 
 
 def say(line: str | Path, *, err: bool = False) -> None:
@@ -17,3 +22,27 @@ def say(line: str | Path, *, err: bool = False) -> None:
 def warn(line: str) -> None:
     """Prints a warning on stderr."""
     say(f"dltrain: warning: {line}", err=True)
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """While it is entered, a `DltrainWarning` is a line on stderr, like those of `warn`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", DltrainWarning)
+        show = warnings.showwarning
+
+        def show_in_a_line(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, DltrainWarning):
+                warn(str(message))
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show_in_a_line
+        yield

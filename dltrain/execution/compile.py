@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.spec import Array
 from dltrain.autodiff.variable import Variable
+from dltrain.backends.c.compiler import Compiler
 from dltrain.backends.c.emit import native_code
 from dltrain.backends.numpy.emit import numpy_calls
 from dltrain.backends.numpy.tiles import Scratch
@@ -45,7 +46,7 @@ def compile_plan(
     sizes: Mapping[str, int],
     storage: Storage,
     passes: frozenset[str] = PASSES,
-    c_compiler: str | None = None,
+    c_compiler: Compiler | None = None,
 ) -> Plan:
     """The plan of one run.
 
@@ -57,10 +58,11 @@ def compile_plan(
         sizes: of the named dimensions.
         storage: has memory for all variables of the graph.
         passes: names out of `PASSES`.
-        c_compiler: path of the compiler of native kernels; without it all kernels are NumPy's.
+        c_compiler: of native kernels; without it all kernels are NumPy's.
 
     Raises:
-        GraphError: a placeholder is not fed, a named dimension has no size, or the C compiler refused.
+        GraphError: a placeholder is not fed, a named dimension has no size.
+        CompilerError: the C compiler refused.
         StorageError: the cache of native kernels cannot be used.
     """
     outputs = lower([*fetches, *(value for _, value in updates), *guards, *fed], fed, sizes)

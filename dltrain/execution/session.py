@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from dltrain.autodiff.graph import Graph, Tensor, TensorLike, default_graph
 from dltrain.autodiff.leaves import as_array
 from dltrain.autodiff.spec import Array
 from dltrain.autodiff.variable import Variable
-from dltrain.backends.c.library import find_compiler
-from dltrain.backends.c.rows import TakeRows, native_take_rows
+from dltrain.backends.c.compiler import find_compiler
+from dltrain.backends.c.rows import native_take_rows
 from dltrain.compiler.storage import Storage
-from dltrain.errors import GraphError
+from dltrain.errors import CompilerError, DltrainWarning, GraphError, StorageError
 from dltrain.execution.compile import PASSES, Plan, compile_plan
 from dltrain.execution.function import Fetches, PlannedFunction
 
 Kernels = Literal["numpy", "native", "auto"]
+Made = TypeVar("Made")
 
 
 class Session:
@@ -31,10 +32,16 @@ class Session:
         graph: default the default graph.
         passes: the compiler's passes to use, default all.
         kernels: "numpy", or "native" for C that is compiled on this machine, or "auto" for native kernels
-            where there is a C compiler. The results of the two differ by rounding.
+            where there is a C compiler, with a `DltrainWarning` where it is of no use. The results of the two
+            differ by rounding.
+
+    Attributes:
+        take_rows: what gathers examples that are stored as bytes, for `Split.gather`; None: NumPy does.
 
     Raises:
-        GraphError: an unknown pass; or native kernels without a C compiler.
+        GraphError: an unknown pass.
+        CompilerError: "native" kernels, and no C compiler, or one that refuses.
+        StorageError: "native" kernels, and no cache to keep them in.
     """
 
     def __init__(
@@ -48,11 +55,16 @@ class Session:
         if unknown := passes - PASSES:
             raise GraphError(f"unknown pass {min(unknown)!r}", fix=f"use some of {', '.join(sorted(PASSES))}")
         self._passes = passes
-        self._c_compiler = None if kernels == "numpy" else find_compiler()
-        if kernels == "native" and self._c_compiler is None:
-            raise GraphError(
-                "there is no C compiler", why="native kernels need one", fix='use kernels="numpy"'
+        self._must_be_native = kernels == "native"
+        self._c_compiler = None if kernels == "numpy" else self._or_numpy(find_compiler)
+        if self._must_be_native and self._c_compiler is None:
+            raise CompilerError(
+                "there is no C compiler",
+                why="native kernels need one",
+                fix="install one, or choose NumPy kernels",
             )
+        compiler = self._c_compiler
+        self.take_rows = None if compiler is None else self._or_numpy(lambda: native_take_rows(compiler))
         self._storage = Storage()
         self._callables: dict[Any, PlannedFunction] = {}
 
@@ -66,16 +78,6 @@ class Session:
     def kernels(self) -> Kernels:
         """Which kernels the session uses: "native" or "numpy"."""
         return "numpy" if self._c_compiler is None else "native"
-
-    @cached_property
-    def take_rows(self) -> TakeRows | None:
-        """What gathers examples that are stored as bytes, for `Split.gather`; None: NumPy does.
-
-        Raises:
-            GraphError: the C compiler refused.
-            StorageError: the cache of native kernels cannot be used.
-        """
-        return None if self._c_compiler is None else native_take_rows(self._c_compiler)
 
     def run(self, fetches: Fetches, feed_dict: Mapping[Tensor, TensorLike] | None = None) -> Any:
         """Compute the fetches, then commit the updates among them, all or none.
@@ -158,7 +160,8 @@ class Session:
 
     def _compile(self, function: PlannedFunction, sizes: Mapping[str, int]) -> Plan:
         self._prepare(self.graph.variables)
-        with _collector_paused():
+
+        def compiled() -> Plan:
             return compile_plan(
                 function.tensors,
                 function.updates,
@@ -169,6 +172,20 @@ class Session:
                 self._passes,
                 self._c_compiler,
             )
+
+        with _collector_paused():
+            return self._or_numpy(compiled) or compiled()
+
+    def _or_numpy(self, natively: Callable[[], Made]) -> Made | None:
+        """What `natively` makes; with "auto" None where it fails, and NumPy's kernels from then on."""
+        try:
+            return natively()
+        except (CompilerError, StorageError) as error:
+            if self._must_be_native:
+                raise
+            self._c_compiler = None
+            warnings.warn(DltrainWarning(f"NumPy kernels are used: {error}"), stacklevel=2)
+            return None
 
     def _allocate(self) -> list[Variable]:
         """Memory for variables that have none yet; returns those."""

@@ -17,7 +17,7 @@ from run_helpers import (
     write_data,
 )
 
-from dltrain.backends.c.library import find_compiler
+from dltrain.backends.c.compiler import find_compiler
 from dltrain.cli.plan import table
 from dltrain.execution import Session
 from dltrain.inspection import plan as plan_report

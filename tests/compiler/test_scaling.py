@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import dltrain as dl
-from dltrain.backends.c.library import find_compiler
+from dltrain.backends.c.compiler import find_compiler
 from dltrain.execution.compile import Plan
 from dltrain.execution.function import BoundFunction
 from dltrain.execution.session import Kernels

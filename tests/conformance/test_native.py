@@ -7,7 +7,7 @@ import pytest
 from conformance.case import Case
 from conformance.test_conformance import all_cases, both_dtypes, built, with_gradients
 
-from dltrain.backends.c.library import find_compiler
+from dltrain.backends.c.compiler import find_compiler
 from dltrain.execution.session import Session
 
 pytestmark = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")

@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from dltrain.autodiff import Graph
-from dltrain.backends.c.library import find_compiler
+from dltrain.backends.c.compiler import find_compiler
 from dltrain.datasets import Split
 from dltrain.execution import Session
 

@@ -9,7 +9,7 @@ import pytest
 from reliability.experiment import digest
 from run_helpers import autoencoder_config, busy_config, parsed, softmax_config, write_data
 
-from dltrain.backends.c.library import find_compiler
+from dltrain.backends.c.compiler import find_compiler
 from dltrain.config.component import Component
 from dltrain.execution.session import Kernels
 from dltrain.optimizers import Optimizer

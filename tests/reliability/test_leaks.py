@@ -13,7 +13,7 @@ import pytest
 from run_helpers import busy_config, parsed, write_data
 
 from dltrain.autodiff import Graph, Variable, ops, placeholder
-from dltrain.backends.c.library import find_compiler
+from dltrain.backends.c.compiler import find_compiler
 from dltrain.execution import Session
 from dltrain.execution.session import Kernels
 from dltrain.optimizers import Adam

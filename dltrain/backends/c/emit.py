@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dltrain.autodiff.spec import Array
-from dltrain.backends.c.library import PRELUDE, load
+from dltrain.backends.c.cache import load
+from dltrain.backends.c.compiler import Compiler
 from dltrain.backends.c.runtime import Runner, runtime_source
 from dltrain.backends.c.segments import Segment, SharedPart, parts
+from dltrain.backends.c.shared import c_text
 from dltrain.backends.c.step import Check, NativeStep
 from dltrain.backends.calls import NodesCall
 from dltrain.backends.numpy.emit import numpy_calls
@@ -32,12 +34,15 @@ class NativeCode(NamedTuple):
 
 
 def native_code(
-    phases: Sequence[Sequence[Instruction]], arrays: Mapping[Node, Array], scratch: Scratch, compiler: str
+    phases: Sequence[Sequence[Instruction]],
+    arrays: Mapping[Node, Array],
+    scratch: Scratch,
+    compiler: Compiler,
 ) -> NativeCode:
     """The calls of all instructions; what C cannot compute is a call of NumPy's kernel.
 
     Raises:
-        GraphError: the compiler refused.
+        CompilerError: the compiler refused.
         StorageError: the kernel cache cannot be used.
     """
     number = threads()
@@ -47,7 +52,8 @@ def native_code(
     for part in all_parts:
         if isinstance(part, Segment):
             names.setdefault(part.function.text, f"segment{len(names)}")
-    segments = PRELUDE + "\n".join(f"int64_t {name}{text}" for text, name in names.items()) if names else ""
+    functions = "\n".join(f"int64_t {name}{text}" for text, name in names.items())
+    segments = c_text("prelude.h") + functions if names else ""
     sources = {"segments": segments} if segments else {}
     for part in all_parts:
         if isinstance(part, SharedPart):

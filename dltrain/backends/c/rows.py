@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from dltrain.backends.c.library import load
+from dltrain.backends.c.cache import load
+from dltrain.backends.c.compiler import Compiler
 from dltrain.backends.c.runtime import runtime_source
 
 TakeRows = Callable[[NDArray[np.uint8], NDArray[np.int64], float, NDArray[np.float32]], None]
@@ -16,10 +17,10 @@ TakeRows = Callable[[NDArray[np.uint8], NDArray[np.int64], float, NDArray[np.flo
 [stored, width]. All are in C order, and every one of `rows` is that of a row."""
 
 
-def native_take_rows(compiler: str) -> TakeRows:
+def native_take_rows(compiler: Compiler) -> TakeRows:
     """
     Raises:
-        GraphError: the compiler refused.
+        CompilerError: the compiler refused.
         StorageError: the kernel cache cannot be used.
     """
     (library,) = load([runtime_source()], compiler)

@@ -6,18 +6,16 @@ import ctypes
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
-from pathlib import Path
 
+from dltrain.backends.c.shared import c_text
 from dltrain.backends.c.step import NativeStep, StepFields
 from dltrain.backends.calls import NodesCall
 from dltrain.backends.numpy.tiles import Call
 
-FOLDER = Path(__file__).parent
-
 
 def runtime_source() -> str:
     """C with `use_threads`, `run` and `take_rows`."""
-    return "".join((FOLDER / name).read_text(encoding="ascii") for name in ("threads.c", "rows.c"))
+    return c_text("threads.c") + c_text("rows.c")
 
 
 class Runner:

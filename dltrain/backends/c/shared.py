@@ -9,6 +9,11 @@ from dltrain.autodiff.spec import Array
 from dltrain.backends.c.function import C_TYPES
 
 
+def c_text(name: str) -> str:
+    """The C in a file beside this one."""
+    return Path(__file__).with_name(name).read_text(encoding="ascii")
+
+
 @dataclass(frozen=True)
 class SharedCall:
     """A call of a shared function.
@@ -38,4 +43,4 @@ class SharedCall:
     def source(self) -> str:
         """C of the function for this type of numbers."""
         head = f"#define REAL {self.c_type}\n#define NAME(name) name##_{self.c_type}\n"
-        return head + Path(__file__).with_name(f"{self.name}.c").read_text(encoding="ascii")
+        return head + c_text(f"{self.name}.c")

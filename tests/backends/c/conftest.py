@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import dltrain as dl
-from dltrain.backends.c.library import find_compiler
+from dltrain.backends.c.compiler import find_compiler
 
 
 @pytest.fixture(autouse=True)

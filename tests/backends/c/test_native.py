@@ -1,18 +1,12 @@
 """Native kernels: what they compute, what they refuse, and the cache that they come from."""
 
 import itertools
-import os
-import subprocess
-import sys
-import time
-from collections import Counter
 
 import numpy as np
 import pytest
 
 import dltrain as dl
-from dltrain.backends.c import library
-from dltrain.errors import DltrainError, GraphError, StorageError
+from dltrain.errors import GraphError
 
 
 def native():
@@ -110,32 +104,6 @@ def test_updates_in_place_over_many_sizes():
             np.testing.assert_allclose(session.value(w), np.arange(size) - 0.1 * expected, atol=1e-11)
 
 
-def test_plans_of_other_sizes_share_the_compiled_kernels(cache):
-    x = dl.placeholder("float32", ("batch", 10))
-    function = native().make_callable(dl.sum(dl.tanh(x) * 3.0, axes=0), [x])
-    function(np.ones((128, 10), "float32"))
-    compiled = set(cache.iterdir())
-    function(np.ones((77, 10), "float32"))
-    assert set(cache.iterdir()) == compiled
-
-
-def test_a_damaged_file_in_the_cache_is_rebuilt(cache):
-    x = dl.placeholder("float32", ())
-    before = set(cache.glob("*.so"))
-    assert native().run(x * 7.25 + 1.0, {x: 2.0}) == 15.5
-    (made,) = set(cache.glob("*.so")) - before
-    for damage in (b"", made.read_bytes()[:-1], b"\x7fELF" + bytes(100)):
-        made.unlink()  # the old one is still mapped by this process
-        made.write_bytes(damage)
-        assert native().run(x * 7.25 + 1.0, {x: 2.0}) == 15.5
-        assert made.stat().st_size > 1000
-
-
-def test_no_file_is_left_beside_the_libraries(cache):
-    native().run(dl.constant(2.0) + dl.Variable(3.5))
-    assert {path.suffix for path in cache.iterdir()} == {".so", ".sha256"}
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("size", [0, 1, 12, 13, 4091, 4092, 4093, 4097, 10_000])
 def test_dropout_draws_the_bits_of_numpy(dtype, size):
@@ -146,79 +114,3 @@ def test_dropout_draws_the_bits_of_numpy(dtype, size):
     for number in (0, 7, 2**40):
         feeds = {x: np.ones(size), step: number}
         assert native().run(kept, feeds).tobytes() == dl.Session(kernels="numpy").run(kept, feeds).tobytes()
-
-
-def test_a_cache_that_others_may_write_is_refused(tmp_path, monkeypatch):
-    folder = tmp_path / "dltrain" / "kernels"
-    folder.mkdir(parents=True)
-    folder.chmod(0o777)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(StorageError, match="not private to you"):
-        native().run(dl.Variable(1.0) + 1.0)
-
-
-def test_a_cache_that_cannot_be_made_is_named(tmp_path, monkeypatch):
-    (tmp_path / "dltrain").write_text("a file in the way")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(StorageError, match="kernel cache cannot be made"):
-        native().run(dl.Variable(1.0) + 1.0)
-
-
-def test_a_compiler_that_refuses_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
-    compiler = tmp_path / "cc"
-    compiler.write_text("#!/bin/sh\nprintf 'cc: no luck today: \\344\\n' >&2\nexit 1\n")  # no UTF-8
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CC", str(compiler))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(DltrainError, match=r"the C compiler refused.*no luck today"):
-        native().run(dl.Variable(1.0) * 3.0)
-    assert list((tmp_path / "cache" / "dltrain" / "kernels").iterdir()) == []
-
-
-def test_without_a_compiler_auto_is_numpy_and_native_is_refused(monkeypatch):
-    monkeypatch.setenv("CC", "no-such-compiler")
-    assert dl.Session(kernels="auto").kernels == "numpy"
-    with pytest.raises(GraphError, match="there is no C compiler"):
-        native()
-
-
-def test_what_a_killed_compilation_left_is_removed(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    left, in_use = (tmp_path / "dltrain" / "kernels" / name for name in ("build-left", "build-in-use"))
-    for folder in (left, in_use):
-        folder.mkdir(parents=True)
-        (folder / "kernels.c").touch()
-    an_hour_ago = time.time() - 3601
-    os.utime(left, (an_hour_ago, an_hour_ago))
-    x = dl.Variable(2.0)
-    assert native().run(x * 7.25) == 14.5
-    assert not left.exists()
-    assert in_use.exists()
-
-
-def test_processes_that_compile_the_same_at_once_all_succeed(tmp_path):
-    script = (
-        "import dltrain as dl\n"
-        "x = dl.placeholder('float32', ())\n"
-        "print(dl.Session(kernels='native').run(dl.exp(x) * 0.5, {x: 0.0}))\n"
-    )
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
-    processes = [
-        subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    assert [process.communicate()[0].strip() for process in processes] == ["0.5"] * 4
-    kernels = (tmp_path / "dltrain" / "kernels").iterdir()
-    assert Counter(path.suffix for path in kernels) == {".so": 2, ".sha256": 2}  # the plan's, and the threads
-
-
-def test_the_compiler_runs_once_for_each_library(tmp_path, monkeypatch):
-    compiler, log = tmp_path / "cc", tmp_path / "log"
-    compiler.write_text(f'#!/bin/sh\necho run >>{log}\nexec {library.find_compiler()} "$@"\n')
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CC", str(compiler))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    x = dl.Variable(3.0)
-    for _ in range(2):
-        assert native().run(x * 3.5) == 10.5
-    assert log.read_text() == "run\n" * 2  # for the plan, and for the threads

@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 import dltrain as dl
 from dltrain.backends import threads
-from dltrain.backends.c import library
+from dltrain.backends.c import cache
+from dltrain.backends.c.compiler import find_compiler
 from dltrain.backends.c.runtime import Runner, runtime_source
 from dltrain.backends.c.step import NativeStep
 from dltrain.errors import GraphError
@@ -147,7 +148,7 @@ int64_t meet(char **p, const int64_t *n, int64_t start, int64_t stop) {
   return 0;
 }
 """
-    meeting, threads = library.load([source, runtime_source()], library.find_compiler())
+    meeting, threads = cache.load([source, runtime_source()], find_compiler())
     come, late = np.zeros(1, "int64"), np.zeros(4, "int64")
     run = Runner(threads, 4).call([NativeStep(meeting.meet, [come, late], [4], tasks=4)])
     for pause in (0, 0, 0.3, 0, 0.3):
