@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dltrain.datasets.order import epoch_order
+from dltrain.errors import ConfigError
+
+AT_ONCE = 1000  # examples that are converted at a time, where it may be many: the memory for that is kept
 
 TakeRows = Callable[[NDArray[np.uint8], NDArray[np.int64], float, NDArray[np.float32]], None]
 """take_rows(source, rows, scale, out) fills `out` with `scale` times the rows of `source`."""
@@ -45,6 +50,51 @@ class Split:
         """Its arrays, the inputs first: as they are stored, shared with other splits, not to be changed."""
         return tuple(array for array in (self._inputs, self._labels, self._rows) if array is not None)
 
+    def batches(
+        self, size: int, *, epoch: int | None = None, seed: int = 0
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[Any]]]:
+        """Inputs and targets of all examples, `size` at a time, as `take` gives them; the last may be fewer.
+
+        Arguments:
+            size: examples a batch, at least 1.
+            epoch: for shuffled batches: those that `dltrain fit` makes of this seed in this epoch, from 1 on.
+                None: in the order of the split.
+            seed: which shuffles.
+
+        Raises:
+            ConfigError: size, seed or epoch is out of range.
+        """
+        if size < 1:
+            raise ConfigError("a batch has at least one example", why=f"its size is {size}")
+        examples = len(self)
+        order = np.arange(examples) if epoch is None else epoch_order(examples, seed=seed, epoch=epoch)
+        return (self.take(order[start : start + size]) for start in range(0, examples, size))
+
+    def arrays(self) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """Inputs and targets of the whole split, in its order, as `take` gives them."""
+        return self.take(np.arange(len(self)))
+
+    def take(self, index: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """The examples at `index`, as new arrays that are the caller's.
+
+        Arguments:
+            index: int64[batch], positions within the split.
+
+        Returns:
+            Inputs, float32[batch, *input_shape], scale times the stored values; and targets: the labels,
+            int64[batch], or where the target is the input, the inputs again, the same array.
+
+        Raises:
+            IndexError: a position is beyond the split.
+        """
+        inputs = np.empty((len(index), *self._inputs.shape[1:]), np.float32)
+        targets = None if self._labels is None else np.empty(len(index), np.int64)
+        for start in range(0, len(index), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            labels = None if targets is None else targets[part]
+            self.gather(index[part], inputs=inputs[part], targets=labels)
+        return inputs, inputs if targets is None else targets
+
     def gather(
         self,
         index: NDArray[np.int64],
@@ -53,7 +103,7 @@ class Split:
         targets: NDArray[np.int64] | None = None,
         take_rows: TakeRows | None = None,
     ) -> None:
-        """Writes the examples at `index` into the caller's buffers.
+        """Writes the examples at `index` into the caller's buffers, as `take` but without new arrays.
 
         Arguments:
             index: int64[batch], positions within the split.

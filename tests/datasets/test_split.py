@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from dltrain.autodiff import Graph
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.datasets import Split
+from dltrain.datasets import Split, epoch_order
+from dltrain.errors import ConfigError
 from dltrain.execution import Session
 
 ROWS = np.array([4, 1, 3])
@@ -86,3 +87,47 @@ def test_positions_beyond_the_split_and_labels_there_are_not() -> None:
         split.gather(np.array([0]), inputs=x, targets=np.empty(1, np.int64))
     with pytest.raises(ValueError, match=r"broadcast|shape"):
         split.gather(np.array([0]), inputs=np.empty((1, 2, 4), np.float32))
+
+
+LABELS = np.array([10, 11, 12, 13, 14])
+
+
+def test_taken_examples_are_new_arrays() -> None:
+    split = Split(stored("u1"), LABELS, ROWS, 0.5)
+    inputs, targets = split.take(np.array([2, 0]))
+    np.testing.assert_array_equal(inputs, stored("u1")[[3, 4]] * 0.5)
+    assert (inputs.dtype, targets.dtype) == (np.float32, np.int64)
+    assert targets.tolist() == [13, 14]
+    inputs[:] = 0
+    assert split.take(np.array([2, 0]))[0].any()
+    with pytest.raises(IndexError):
+        split.take(np.array([3]))
+    assert [len(array) for array in split.take(np.array([], np.int64))] == [0, 0]
+
+
+def test_a_whole_split_as_arrays_of_any_size() -> None:
+    many = np.arange(2500, dtype=np.uint8).reshape(2500, 1)
+    inputs, targets = Split(many, np.arange(2500), np.arange(2500)[::-1].copy(), 1.0).arrays()
+    np.testing.assert_array_equal(inputs, many[::-1])
+    np.testing.assert_array_equal(targets, np.arange(2500)[::-1])
+
+
+def test_the_target_may_be_the_input() -> None:
+    split = Split(stored("u1"), None, ROWS, 1.0)
+    for inputs, targets in (split.arrays(), *split.batches(2)):
+        assert targets is inputs
+
+
+def test_batches_are_those_of_training() -> None:
+    split = Split(np.arange(23, dtype=np.uint8).reshape(23, 1), np.arange(23), np.arange(23), 1.0)
+    for seed, epoch in ((0, 1), (0, 2), (5, 1)):
+        batches = list(split.batches(10, epoch=epoch, seed=seed))
+        assert [len(inputs) for inputs, _ in batches] == [10, 10, 3]
+        order = epoch_order(23, seed=seed, epoch=epoch)
+        np.testing.assert_array_equal(np.concatenate([inputs for inputs, _ in batches])[:, 0], order)
+        np.testing.assert_array_equal(np.concatenate([targets for _, targets in batches]), order)
+    assert [targets.tolist() for _, targets in split.batches(12)] == [[*range(12)], [*range(12, 23)]]
+    assert len(list(split.batches(100))) == 1
+    for wrong in ({"size": 0}, {"size": 5, "epoch": -1}, {"size": 5, "epoch": 1, "seed": -1}):
+        with pytest.raises(ConfigError):  # at once, not when the first batch is asked for
+            split.batches(**wrong)
