@@ -14,20 +14,18 @@ A field annotated `Optimizer` then takes `adam`, `{name: adam, learning_rate: 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+from pydantic import model_validator
 
 from dltrain.aliases import name_here
+from dltrain.config.schema import Schema
 from dltrain.config.section import Section
 from dltrain.config.text import nearest, quoted
 from dltrain.errors import ConfigError
 from dltrain.places import TOP, Key
 
 C = TypeVar("C", bound="Component")
-
-KIND_MARK = "dltrain-kind"  # stands in a JSON Schema for "any component of this class"
 
 
 class Component(Section):
@@ -36,9 +34,6 @@ class Component(Section):
     `class Optimizer(Component, kind="optimizer")` makes a kind with a registry of its own,
     `class Adam(Optimizer, name="adam")` puts a class into it. A class with neither is abstract.
     """
-
-    component_kind: ClassVar[str] = ""
-    component_name: ClassVar[str] = ""  # empty for an abstract class
 
     _kinds: ClassVar[dict[type[Component], dict[str, type[Component]]]] = {}
     _kind_base: ClassVar[type[Component]]
@@ -94,33 +89,19 @@ class Component(Section):
         return Component.registered(cls).get(name) if isinstance(name, str) else None
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        if cls.component_name:
-            return super().__get_pydantic_core_schema__(source, handler)
-        return core_schema.no_info_plain_validator_function(cls._choose)
+    def is_abstract(cls) -> bool:
+        return not cls.component_name
 
     @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        if not cls.component_name:
-            return {KIND_MARK: cls}
-        written = handler.resolve_ref_schema(handler(schema))
-        written["properties"] = {"name": {"const": cls.component_name}, **written.get("properties", {})}
-        written["required"] = ["name", *written.get("required", [])]
-        return written
-
-    @classmethod
-    def _choose(cls, value: Any) -> Self:
-        """The component that `value` describes; how a field annotated with an abstract class is read."""
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, (str, Mapping)):
-            raise PydanticKnownError("model_type", {"class_name": cls.__name__})
-        chosen = cls.class_for(value)
-        if chosen is None:
+    def chosen(cls, value: Any) -> type[Schema]:
+        found = cls.class_for(value)
+        if found is None:
             raise cls._unknown(value)
-        return chosen.model_validate(value)  # type: ignore[return-value]  # registered under cls
+        return found
+
+    @classmethod
+    def alternatives(cls) -> Mapping[str, type[Schema]]:
+        return Component.registered(cls)
 
     @model_validator(mode="before")
     @classmethod
@@ -128,7 +109,7 @@ class Component(Section):
         """The keys of a mapping less `name`, once it is seen to be the class's own."""
         if not isinstance(value, (str, Mapping)):
             return value
-        if cls.class_for(value) is not cls:
+        if cls.chosen(value) is not cls:
             raise cls._unknown(value)
         keys = value if isinstance(value, Mapping) else {}
         return {key: item for key, item in keys.items() if key != "name"}

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from dltrain.config.component import KIND_MARK, Component
+from dltrain.config.component import Component
 from dltrain.config.parsing import plain
+from dltrain.config.schema import KIND_MARK
 from dltrain.config.section import Section
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -31,7 +32,7 @@ def json_schema(cls: type[Section]) -> dict[str, Any]:
 
 def _schema_of(cls: type[Section], definitions: dict[str, Any]) -> dict[str, Any]:
     """The schema of `cls`; what it refers to is put into `definitions`."""
-    if issubclass(cls, Component) and not cls.component_name:
+    if issubclass(cls, Component) and cls.is_abstract():
         return _reference_to_kind(cls, definitions)
     schema = cls.model_json_schema(schema_generator=_Generator)
     for name, definition in schema.pop("$defs", {}).items():

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    GetCoreSchemaHandler,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import ValidationError, ValidationInfo, field_validator
 
 from dltrain.config.document import Document
+from dltrain.config.problems import config_error
+from dltrain.config.schema import Schema, past_validation
 from dltrain.config.text import counted
 from dltrain.errors import ConfigError
 
 SMALLEST, LARGEST = 1e-30, 1e30  # what float32 holds, with room for a product
 
 
-def _accept_lists_and_paths(schema: Any) -> Any:
-    """A strict schema made to take lists for tuples and text for paths: YAML has neither tuples nor paths."""
-    if isinstance(schema, dict):
-        if schema.get("type") in ("tuple", "lax-or-strict"):
-            schema["strict"] = False
-        for key in schema.keys() - {"default", "metadata", "serialization"}:
-            _accept_lists_and_paths(schema[key])
-    elif isinstance(schema, list):
-        for item in schema:
-            _accept_lists_and_paths(item)
-    return schema
-
-
-class Section(BaseModel):
+class Section(Schema):
     """A mapping of known keys, such as `train:`. Immutable; equal when all fields are.
 
     Types are strict: an integer is taken for a float, nothing else is converted (True is no 1, "1" no 1, 3.0
@@ -49,30 +31,17 @@ class Section(BaseModel):
     Errors: ConfigError, for all wrong arguments together.
     """
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        protected_namespaces=(),
-        defer_build=True,
-    )
-
+    @past_validation
     def __init__(self, /, *values: Any, **keys: Any) -> None:
-        if type(self).class_for({}) is not type(self):
+        if self.is_abstract():
             raise ConfigError(f"{type(self).__name__} is abstract", fix="make one of its subclasses")
         if values:
             keys = dict(**self._named(values), **keys)  # TypeError for one that is given twice
         try:
             super().__init__(**keys)
         except ValidationError as error:
-            from dltrain.config.problems import config_error  # which imports this module
-
             document = Document(keys, source=type(self).__name__)
             raise config_error(type(self), document, error) from None
-
-    # Tells pydantic to validate without going through __init__: errors inside errors then keep their places.
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @classmethod
     def _named(cls, values: Sequence[Any]) -> dict[str, Any]:
@@ -99,12 +68,3 @@ class Section(BaseModel):
             fix = f"give one of size {SMALLEST:g} or more"
             raise ConfigError(f"{info.field_name} is too small", why=f"it is {value}", fix=fix)
         return value
-
-    @classmethod
-    def class_for(cls, value: Any) -> type[Section] | None:
-        """The class that reads `value`, None when none does."""
-        return cls if isinstance(value, Mapping) else None
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        return _accept_lists_and_paths(handler(source))

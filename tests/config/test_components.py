@@ -24,7 +24,7 @@ from config.toy_components import (
 )
 from pydantic import Field
 
-from dltrain.config import Component, Section, dump, parse, parse_document
+from dltrain.config import Component, Document, Section, dump, parse, parse_document
 from dltrain.errors import ConfigError
 
 
@@ -117,6 +117,14 @@ def test_lists_become_tuples_and_text_paths() -> None:
 
 def test_infinity_where_the_field_allows_it() -> None:
     assert parsed("{optimizer: adam, train: {limit: .inf}}").train.limit == float("inf")
+
+
+def test_a_kind_is_read_from_a_name_or_a_mapping_alone() -> None:
+    line = r"^the config must be a mapping of keys: x: it is a list of 1 item; give a mapping of keys$"
+    with pytest.raises(ConfigError, match=line):
+        parse(Optimizer, Document([1], "x"))
+    with pytest.raises(ConfigError, match=r"^Component is abstract; make one of its subclasses$"):
+        Component()
 
 
 def test_errors_of_python_name_the_class_and_all_problems() -> None:
