@@ -15,7 +15,7 @@ from dltrain.cli.config_file import load_config, located
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.errors import UsageError
 from dltrain.execution.session import Kernels
-from dltrain.inspection.plan import Line, Phase, PlanReport, report_plan
+from dltrain.inspection.plan import Line, Mode, PlanReport, report_plan
 from dltrain.runs.run import Run
 
 WIDTHS = {
@@ -37,6 +37,7 @@ RIGHT = {"#", "writes", "µs", "share"}
 @click.argument("overrides", metavar="[key=value]...", nargs=-1)
 @click.option(
     "--phase",
+    "mode",
     type=click.Choice(["training", "evaluation"]),
     default="training",
     show_default=True,
@@ -46,7 +47,7 @@ RIGHT = {"#", "writes", "µs", "share"}
 @click.option("--source", is_flag=True, help="Print the generated C instead.")
 @computing_options
 def plan(
-    config: Path, overrides: tuple[str, ...], phase: Phase, as_json: bool, source: bool, kernels: Kernels
+    config: Path, overrides: tuple[str, ...], mode: Mode, as_json: bool, source: bool, kernels: Kernels
 ) -> None:
     """Show what a step of training on CONFIG comes to, and what takes its time.
 
@@ -56,7 +57,7 @@ def plan(
     document, parsed = load_config(config, overrides)
     with located(document):
         run = Run(parsed, kernels=kernels)
-        report = report_plan(run, run.session, phase)
+        report = report_plan(run, mode)
     if source and not report.source:
         raise UsageError("the plan has no C", why="its kernels are NumPy's", fix="use --kernels native")
     if source:
@@ -70,7 +71,7 @@ def plan(
 def table(report: PlanReport) -> list[str]:
     """The report as lines of at most 110 columns."""
     return [
-        f"{report.phase}, batch of {report.batch}, {report.kernels} kernels",
+        f"{report.mode}, batch of {report.batch}, {report.kernels} kernels",
         "",
         _row(list(WIDTHS)),
         *(_row(_cells(number, line, report)) for number, line in enumerate(report.lines, start=1)),

@@ -26,18 +26,18 @@ from dltrain.training.run_config import RunConfig
     "--json-schema", "wants_schema", is_flag=True, help="Print the JSON Schema of configs, for editors."
 )
 @click.option(
-    "--cost",
-    "wants_cost",
+    "--resources",
+    "measured",
     is_flag=True,
     help="Print also what training takes: memory, disk, floating-point operations.",
 )
-def validate(config: Path | None, overrides: tuple[str, ...], wants_schema: bool, wants_cost: bool) -> None:
+def validate(config: Path | None, overrides: tuple[str, ...], wants_schema: bool, measured: bool) -> None:
     """Check CONFIG without training.
 
     Checks every key, that the data set is there and whole, and that model, cost, optimizer, metrics and data
     fit each other; prints the model's layers and how many steps training takes.
 
-    With --cost the plans are compiled as `fit` does. Operations are those of the matrix products.
+    With --resources the plans are compiled as `fit` does. Operations are those of the matrix products.
     """
     if wants_schema:
         click.echo(json.dumps(json_schema(RunConfig), indent=2))
@@ -46,11 +46,9 @@ def validate(config: Path | None, overrides: tuple[str, ...], wants_schema: bool
         raise click.UsageError("missing CONFIG: give a YAML file")
     document, parsed = load_config(config, overrides)
     with located(document):
-        if wants_cost:
-            import dltrain.cli.fit  # noqa: F401  so that this process is as large as one that trains
-
+        if measured:
             run, resources = measure_resources(parsed)
-            lines = [*_description(run), *_costs(resources)]
+            lines = [*_description(run), *_lines(resources)]
         else:
             lines = _description(Run(parsed))
     click.echo("\n".join(lines))
@@ -83,7 +81,7 @@ def _layers(run: Run) -> list[str]:
     return lines
 
 
-def _costs(resources: Resources) -> list[str]:
+def _lines(resources: Resources) -> list[str]:
     evaluated = "validation" if "validation" in resources.plans else "test"
     step, *last = (shown_bytes(plan.bytes) for plan in resources.plans["train"])
     epoch = resources.operations("train") + resources.operations("validation")

@@ -15,12 +15,11 @@ from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.autodiff.spec import Array
 from dltrain.backends.calls import NodesCall
 from dltrain.compiler.ir import Node
-from dltrain.execution import Session
 from dltrain.execution.compile import Plan
 from dltrain.runs.run import Run
 from dltrain.training.evaluation import BatchFunction
 
-Phase = Literal["training", "evaluation"]
+Mode = Literal["training", "evaluation"]
 
 MOST_SECONDS = 0.5  # of measuring
 FEWEST_REPETITIONS = 5
@@ -66,7 +65,7 @@ class PlanReport:
         source: the generated C; empty if there is none.
     """
 
-    phase: Phase
+    mode: Mode
     batch: int
     kernels: str
     lines: tuple[Line, ...]
@@ -95,7 +94,7 @@ class PlanReport:
         return sum(line.seconds for line in self.lines if line.operations)
 
 
-def report_plan(run: Run, session: Session, phase: Phase) -> PlanReport:
+def report_plan(run: Run, mode: Mode) -> PlanReport:
     """Compiles, fills, runs and times the plan of a training step, or of evaluating a batch.
 
     Every repetition starts from the same variables and the same batch; the times are the least of them. The
@@ -104,26 +103,20 @@ def report_plan(run: Run, session: Session, phase: Phase) -> PlanReport:
     Raises:
         DivergedError: the loss of the batch is not finite.
     """
-    config, network, splits = run.config.train, run.network, run.data.splits
-    evaluation, training = network.evaluation, run.training
-    if phase == "training":
-        split, size = splits["train"], config.batch_size
-        function = BatchFunction(session, network, training.fetches, loss=training.minimized)
-    else:
-        split, size = splits.get("validation", splits["train"]), config.evaluation_batch_size
-        fetches = {name: evaluation.figures[name] for name in evaluation.scalars}
-        function = BatchFunction(session, network, fetches, loss=evaluation.loss)
+    splits, session = run.data.splits, run.session
+    split = splits["train"] if mode == "training" else splits.get("validation", splits["train"])
+    function, size = batch_function(run, mode)
     index = np.arange(min(size, len(split)))
     values = session.state()
     function(split, index)  # whatever is wrong is told by this
     plan = function.bound(len(index)).plan
     seconds, whole = _least_times(plan, restore=lambda: session.load_state(values))
     return PlanReport(
-        phase=phase,
+        mode=mode,
         batch=len(index),
         kernels=session.kernels,
         lines=tuple(_lines(plan, seconds)),
-        parameters=network.parameters,
+        parameters=run.network.parameters,
         variables=sum(value.nbytes for value in values.values()),
         inputs=sum(array.nbytes for array in plan.inputs),
         buffers=plan.buffers,
@@ -134,7 +127,18 @@ def report_plan(run: Run, session: Session, phase: Phase) -> PlanReport:
     )
 
 
-def product_operations(nodes: Sequence[Node]) -> int:
+def batch_function(run: Run, mode: Mode) -> tuple[BatchFunction, int]:
+    """What `fit` does with a batch, and how many examples a full one has."""
+    config, evaluation = run.config.train, run.network.evaluation
+    if mode == "training":
+        training = run.training
+        function = BatchFunction(run.session, run.network, training.fetches, loss=training.minimized)
+        return function, config.batch_size
+    function = BatchFunction(run.session, run.network, evaluation.figures, loss=evaluation.loss)
+    return function, config.evaluation_batch_size
+
+
+def product_operations(nodes: Iterable[Node]) -> int:
     """Floating-point operations of the matrix products among the nodes: 2 n k m for [n, k] times [k, m]."""
     operations = 0
     for node in nodes:

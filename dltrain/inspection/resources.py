@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib import import_module
 from math import prod
 
-import numpy as np
-
-from dltrain.autodiff import Graph
 from dltrain.datasets import Data
-from dltrain.execution import Session
-from dltrain.inspection.plan import product_operations
+from dltrain.inspection.plan import batch_function, product_operations
 from dltrain.inspection.process_memory import peak_bytes, resident_bytes
 from dltrain.runs.checkpoint_format import array_parts
 from dltrain.runs.run import Run
-from dltrain.training.evaluation import BatchFunction
 from dltrain.training.run_config import RunConfig
 
 SAVED_COPIES = 3  # of all variables, when a checkpoint is saved: a snapshot, the file read back, its arrays
@@ -24,7 +18,7 @@ ORDER_BYTES = 8  # an example in the order of an epoch; as many again while it i
 
 
 @dataclass(frozen=True)
-class PlanCost:
+class PlanResources:
     """The plan for batches of one size of a split.
 
     Attributes:
@@ -44,8 +38,7 @@ class PeakMemory:
     """The predicted peak of the memory of `fit`, in bytes, and what it consists of.
 
     Attributes:
-        program: Python, the libraries and, where NumPy multiplies matrices, BLAS' work space: measured after
-            the imports that `fit` makes and after a matrix product.
+        program: Python and the libraries that are there before the data set is loaded; measured.
         graph: by how much building the graph and compiling its plans make the process grow beside what is
             counted below: initial values and constants for the most part; measured.
         data: of the data set as it is stored; where it is mapped from a file, all of it.
@@ -57,7 +50,9 @@ class PeakMemory:
         testing: the peak in the end, when the best checkpoint has been loaded and is evaluated on the test
             split, while the plans of training are gone.
 
-    Not counted: the C compiler, which is another process; pictures for TensorBoard; what resuming reads.
+    Not counted: the libraries that `fit` imports to write its files, and BLAS' work space where NumPy
+    multiplies matrices (some 10 MiB together); the C compiler, which is another process; pictures for
+    TensorBoard; what resuming reads.
     """
 
     program: int
@@ -93,7 +88,7 @@ class Resources:
 
     variables: int
     data: int
-    plans: dict[str, tuple[PlanCost, ...]]
+    plans: dict[str, tuple[PlanResources, ...]]
     checkpoint: int
     peak: PeakMemory | None
 
@@ -110,7 +105,6 @@ def measure_resources(config: RunConfig) -> tuple[Run, Resources]:
 
     Raises ConfigError, GraphError, DataError as `Run`.
     """
-    _do_what_every_fit_does()
     program = resident_bytes()
     data = config.dataset.load()
     loaded, loading = resident_bytes(), peak_bytes()
@@ -151,40 +145,20 @@ def _peak(
     )
 
 
-def _do_what_every_fit_does() -> None:
-    """Imports, and BLAS' work space if it is used: what every run has, and has once only."""
-    for name in (
-        "numpy.random",
-        "safetensors.numpy",
-        "tensorboardX.proto.event_pb2",
-        "tensorboardX.record_writer",
-    ):
-        import_module(name)
-    if Session(Graph(), kernels="auto").kernels == "numpy":
-        matrix = np.ones((512, 512), np.float32)
-        _ = matrix @ matrix
-
-
-def _plans(run: Run, split: str) -> tuple[PlanCost, ...]:
+def _plans(run: Run, split: str) -> tuple[PlanResources, ...]:
     """The plans of training on a split, or of evaluating it."""
-    config, network, session = run.config.train, run.network, run.session
+    function, size = batch_function(run, "training" if split == "train" else "evaluation")
     inputs = run.data.splits[split].stored[0]
-    if split == "train":
-        size, training = config.batch_size, run.training
-        function = BatchFunction(session, network, training.fetches, loss=training.minimized)
-    else:
-        size, evaluation = config.evaluation_batch_size, network.evaluation
-        function = BatchFunction(session, network, evaluation.figures, loss=evaluation.loss)
     batches, last = divmod(len(run.data.splits[split]), size)
-    costs = []
+    plans = []
     for batch, count in ((size, batches), (last, 1)):
         if batch and count:
             plan = function.bound(batch).plan
             nodes = dict.fromkeys(node for call in (*plan.compute, *plan.commit) for node in call.nodes)
             fed = sum(array.nbytes for array in plan.inputs)
             stored = batch * prod(inputs.shape[1:]) * inputs.itemsize
-            costs.append(PlanCost(batch, count, plan.bytes + fed + stored, product_operations(list(nodes))))
-    return tuple(costs)
+            plans.append(PlanResources(batch, count, plan.bytes + fed + stored, product_operations(nodes)))
+    return tuple(plans)
 
 
 def _stored_bytes(data: Data) -> int:

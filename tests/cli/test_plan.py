@@ -19,7 +19,6 @@ from run_helpers import (
 
 from dltrain.backends.c.compiler import find_compiler
 from dltrain.cli.plan import table
-from dltrain.execution import Session
 from dltrain.inspection import plan as plan_report
 from dltrain.inspection.plan import Line, PlanReport, report_plan
 from dltrain.runs.run import Run
@@ -29,7 +28,7 @@ needs_compiler = pytest.mark.skipif(find_compiler() is None, reason="there is no
 PRODUCT = Line("compute", "BLAS", 1, ("matmul",), "mlp/dense", (128, 256), 131_072, 2 * 10**6, 20e-6)
 TILES = Line("commit", "NumPy", 45, ("add", "multiply", "multiply"), "adam", (10**6,), 4 * 10**6, 0, 60e-6)
 REPORT = PlanReport(
-    phase="training",
+    mode="training",
     batch=128,
     kernels="numpy",
     lines=(PRODUCT, TILES),
@@ -127,9 +126,9 @@ def test_json_and_what_it_counts(dltrain: Dltrain) -> None:
 
 def test_a_step_is_measured_without_being_taken(tmp_path: Path) -> None:
     prepared = Run(parsed(autoencoder_config(write_data(tmp_path))))
-    session = Session(prepared.network.graph)
+    session = prepared.session
     before = session.state()
-    report_plan(prepared, session, "training")
+    report_plan(prepared, "training")
     after = session.state()
     assert {name: value.tobytes() for name, value in before.items()} == {
         name: value.tobytes() for name, value in after.items()
@@ -152,8 +151,8 @@ def test_tiles_of_a_group_are_one_line(tmp_path: Path) -> None:
     text = softmax_config(write_data(tmp_path)).replace(
         "model: softmax_regression", "model: {name: mlp, hidden: [2000]}"
     )
-    prepared = Run(parsed(text))
-    report = report_plan(prepared, Session(prepared.network.graph), "training")
+    prepared = Run(parsed(text), kernels="numpy")
+    report = report_plan(prepared, "training")
     assert prepared.network.parameters == 16 * 2000 + 2000 + 2000 * 3 + 3
     (update,) = [line for line in report.lines if line.shape == (40_003,)]
     assert update.phase == "commit"

@@ -44,8 +44,8 @@ def write_examples(path: Path, examples: int, dtype: str) -> Path:
 
 
 def predicted_and_measured(path: str, *words: str, folder: Path) -> tuple[float, int, str]:
-    """The predicted peak of `fit`, the measured one, and what `validate --cost` printed."""
-    validate = [sys.executable, "-m", "dltrain", "validate", path, "--cost"]
+    """The predicted peak of `fit`, the measured one, and what `validate --resources` printed."""
+    validate = [sys.executable, "-m", "dltrain", "validate", path, "--resources"]
     out = subprocess.run(validate, cwd=folder, capture_output=True, text=True, check=True).stdout
     found = re.search(r"^peak +([0-9.]+) MiB: ", out, re.MULTILINE)
     assert found is not None, out
@@ -121,7 +121,7 @@ def test_a_system_that_tells_no_memory(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(process_memory, "STATUS", tmp_path / "none")
     Path("c.yaml").write_text(softmax_config(write_data(tmp_path)))
-    result = dltrain_in(capsys)("validate", "c.yaml", "--cost")
+    result = dltrain_in(capsys)("validate", "c.yaml", "--resources")
     assert result.code == 0
     assert (
         result.out.splitlines()[-1] == "peak       unknown: this system does not tell the memory of a process"
@@ -134,7 +134,7 @@ def test_the_lines(
     monkeypatch.chdir(tmp_path)
     Path("c.yaml").write_text(softmax_config(write_data(tmp_path)))
     dltrain: Dltrain = dltrain_in(capsys)
-    plain, result = dltrain("validate", "c.yaml"), dltrain("validate", "c.yaml", "--cost")
+    plain, result = dltrain("validate", "c.yaml"), dltrain("validate", "c.yaml", "--resources")
     assert result.code == 0
     assert result.out.startswith(plain.out)
     lines = result.out.removeprefix(plain.out).splitlines()
@@ -149,3 +149,12 @@ def test_the_lines(
     assert lines[2] == "operations 1.3 kFLOP a step, 8.6 kFLOP an epoch"
     assert max(map(len, lines)) <= 110
     assert {path.name for path in Path().iterdir()} == {"c.yaml", "data.npz"}
+
+
+def test_nothing_is_imported_for_show(tmp_path: Path) -> None:
+    """What only training uses is not there: the size of the process is that of what it does."""
+    (tmp_path / "c.yaml").write_text(softmax_config(write_data(tmp_path)))
+    script = "import sys; from dltrain.cli.main import main; main(sys.argv[1:]); print(*sys.modules)"
+    command = [sys.executable, "-c", script, "validate", "c.yaml", "--resources"]
+    out = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert not {"dltrain.cli.fit", "tensorboardX", "google.protobuf"} & set(out.split())
