@@ -1,10 +1,13 @@
 """Define and differentiate: graphs, ops, gradients. It knows nothing of training, nor of who computes."""
 
+import dltrain.autodiff.operators  # noqa: F401 - gives tensors their operators
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import (
     Graph,
     Op,
     Tensor,
+    Updates,
+    Variable,
     default_graph,
     name_scope,
     reset_default_graph,
@@ -13,7 +16,6 @@ from dltrain.autodiff.graph import (
 from dltrain.autodiff.leaves import constant, placeholder
 from dltrain.autodiff.ops.bases import Elementwise, View
 from dltrain.autodiff.spec import Spec
-from dltrain.autodiff.variable import Updates, Variable
 
 __all__ = [
     "Elementwise",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor, name_scope, source
 from dltrain.autodiff.leaves import StopGradient, as_tensor
 from dltrain.autodiff.walk import postorder
@@ -93,8 +94,6 @@ def _nodes_between(wrt: Sequence[Tensor], loss: Tensor) -> list[Tensor]:
 
 
 def _ones(loss: Tensor) -> Tensor:
-    from dltrain.autodiff import ops
-
     return (
         ops.broadcast_to(as_tensor(1.0, loss.dtype), loss.shape) if loss.shape else as_tensor(1.0, loss.dtype)
     )
@@ -114,8 +113,6 @@ def _input_gradients(node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
 
 def undo_broadcast(gradient: Tensor, tensor: Tensor) -> Tensor:
     """The gradient summed over the axes along which `tensor` was broadcast; the one place that does so."""
-    from dltrain.autodiff import ops
-
     if gradient.shape == tensor.shape:
         return gradient
     added = gradient.spec.rank - tensor.spec.rank

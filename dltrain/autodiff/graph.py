@@ -1,4 +1,4 @@
-"""Graph, Tensor, Op: what a computation is before it runs.
+"""Graph, Tensor, Op, Variable: what a computation is before it runs.
 
 Building makes immutable nodes and computes nothing. Every node has one output, so node and tensor are
 one object. A `Session` runs them.
@@ -6,24 +6,19 @@ one object. A `Session` runs them.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from dltrain.autodiff.operators import Operators
-from dltrain.autodiff.spec import Array, Shape, Spec
+from dltrain.autodiff.naming import Names
+from dltrain.autodiff.spec import Array, Shape, Spec, as_array
 from dltrain.errors import GraphError, NotDifferentiableError
-from dltrain.places import Place, SourceLine
-
-if TYPE_CHECKING:
-    from dltrain.autodiff.variable import Variable
-
-PACKAGE = str(Path(__file__).resolve().parent.parent)
+from dltrain.places import Place
 
 
 class Graph:
@@ -39,19 +34,16 @@ class Graph:
         self.seed = seed
         self.nodes: list[Tensor] = []
         self.variables: list[Variable] = []
+        self.names = Names()
         self._by_name: dict[str, Tensor] = {}
-        self._scopes: set[str] = set()
-        self._repeats: dict[str, int] = {}  # the last suffix given to a name
-        self._scope = ""
-        self._source: Place | None = None
         self._step: Variable | None = None
 
     def __enter__(self) -> Graph:
-        _graphs.append(self)
+        _entered.set((*_entered.get(), self))
         return self
 
     def __exit__(self, *_: object) -> None:
-        _graphs.pop()
+        _entered.set(_entered.get()[:-1])
 
     def __getitem__(self, name: str) -> Tensor:
         """The node called `name`; "add" and "add:0" name the same one."""
@@ -67,92 +59,55 @@ class Graph:
         Random ops and schedules are functions of it.
         """
         if self._step is None:
-            scope, self._scope = self._scope, ""
-            with self:
-                from dltrain.autodiff.variable import Variable
-
+            with self, self.names.within(""):
                 self._step = Variable(np.int64(0), trainable=False, name="step")
-            self._scope = scope
         return self._step
-
-    def unique_name(self, name: str) -> str:
-        """`name` below the current scope, with _1, _2, ... where it is taken."""
-        return self._unused(self._scope + name)
-
-    def _unused(self, name: str) -> str:
-        candidate = name
-        while candidate in self._by_name or candidate in self._scopes:
-            self._repeats[name] = self._repeats.get(name, 0) + 1
-            candidate = f"{name}_{self._repeats[name]}"
-        return candidate
 
     def _add(self, node: Tensor) -> None:
         self.nodes.append(node)
         self._by_name[node.name] = node
 
-    @contextmanager
-    def _scoped(self, name: str) -> Iterator[str]:
-        outer = self._scope
-        entered = self._unused(outer + name)
-        self._scopes.add(entered)
-        self._scope = f"{entered}/"
-        try:
-            yield entered
-        finally:
-            self._scope = outer
 
-    @contextmanager
-    def _sourced(self, source: Place) -> Iterator[None]:
-        outer, self._source = self._source, source
-        try:
-            yield
-        finally:
-            self._source = outer
-
-    def _caller(self) -> Place:
-        """The place given by `source`, or the user's file and line: the first frame outside dltrain."""
-        if self._source is not None:
-            return self._source
-        frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
-            frame = frame.f_back
-        return SourceLine(frame.f_code.co_filename, frame.f_lineno)
-
-
-_graphs = [Graph()]
+_process_default = [Graph()]
+_entered: ContextVar[tuple[Graph, ...]] = ContextVar("entered graphs", default=())
 
 
 def default_graph() -> Graph:
-    """The graph that new nodes go to."""
-    return _graphs[-1]
+    """The graph that new nodes go to: that of the innermost `with Graph():` block, else the process' own.
+
+    Blocks are those of the thread, or of the asyncio task: a thread begins outside of all blocks.
+    """
+    return (_entered.get() or _process_default)[-1]
 
 
 def reset_default_graph() -> None:
-    """Start a new, empty default graph; for notebooks.
+    """Start a new, empty default graph for the process; for notebooks.
 
     Raises:
         GraphError: inside a `with Graph():` block.
     """
-    if len(_graphs) > 1:
+    if _entered.get():
         raise GraphError("the default graph cannot be reset inside a `with Graph():` block")
-    _graphs[0] = Graph()
+    _process_default[0] = Graph()
 
 
 @contextmanager
 def name_scope(name: str) -> Iterator[str]:
     """Put `name/` before the names of the nodes made in the block; yields the full name, made unique."""
-    with default_graph()._scoped(name) as entered:
+    names = default_graph().names
+    entered = names.take(name)
+    with names.within(entered):
         yield entered
 
 
 @contextmanager
 def source(place: Place) -> Iterator[None]:
     """Make `place` (a config's key, say) the one that errors name for nodes made in the block."""
-    with default_graph()._sourced(place):
+    with default_graph().names.made_by(place):
         yield
 
 
-class Tensor(Operators):
+class Tensor:
     """A node of the graph: an op applied to inputs, with one output.
 
     Attributes:
@@ -166,13 +121,34 @@ class Tensor(Operators):
     __slots__ = ("graph", "inputs", "name", "op", "source", "spec")
     __array_ufunc__ = None  # so that `array + tensor` asks the tensor
 
+    # Python's operators are ops, and are set where these are known (operators.py).
+    __add__: ClassVar[Binary]
+    __radd__: ClassVar[Binary]
+    __sub__: ClassVar[Binary]
+    __rsub__: ClassVar[Binary]
+    __mul__: ClassVar[Binary]
+    __rmul__: ClassVar[Binary]
+    __truediv__: ClassVar[Binary]
+    __rtruediv__: ClassVar[Binary]
+    __pow__: ClassVar[Binary]
+    __rpow__: ClassVar[Binary]
+    __matmul__: ClassVar[Binary]
+    __rmatmul__: ClassVar[Binary]
+    __lt__: ClassVar[Binary]
+    __le__: ClassVar[Binary]
+    __gt__: ClassVar[Binary]
+    __ge__: ClassVar[Binary]
+    __neg__: ClassVar[Callable[[Tensor], Tensor]]
+    __abs__: ClassVar[Callable[[Tensor], Tensor]]
+    __getitem__: ClassVar[Callable[[Tensor, Any], Tensor]]
+
     def __init__(self, op: Op, inputs: Sequence[Tensor], spec: Spec, name: str, graph: Graph) -> None:
         self.op = op
         self.inputs = tuple(inputs)
         self.spec = spec
-        self.name = graph.unique_name(name)
+        self.name = graph.names.take(name)
         self.graph = graph
-        self.source = graph._caller()
+        self.source = graph.names.place()
         graph._add(self)
 
     @property
@@ -196,8 +172,12 @@ class Tensor(Operators):
     def __iter__(self) -> Iterator[Tensor]:
         raise GraphError(f"{self} cannot be iterated over", where=self.source, fix="index or slice it")
 
+    def __array__(self, *_: Any, **__: Any) -> Array:
+        raise GraphError(f"{self!r} is a tensor of the graph where a value is needed", where=self.source)
+
 
 TensorLike = Tensor | Array | Sequence[Any] | float | int | bool | np.generic
+Binary = Callable[[Tensor, TensorLike], Tensor]
 
 
 @dataclass(frozen=True)
@@ -268,4 +248,70 @@ class Op:
     def _explained(self, error: GraphError, inputs: Sequence[Tensor], graph: Graph) -> GraphError:
         specs = ", ".join(f"{tensor.name} {tensor.spec}" for tensor in inputs)
         what = f"{self.label}({specs})"
-        return type(error)(what, where=error.where or graph._caller(), why=error.what, fix=error.fix)
+        return type(error)(what, where=error.where or graph.names.place(), why=error.what, fix=error.fix)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadVariable(Op):
+    """The value of a variable before the run."""
+
+
+class Variable(Tensor):
+    """A tensor whose value a `Session` keeps from run to run; reading it gives the value before the run.
+
+    Arguments:
+        initial: the first value: array, number, or a tensor (with sizes for all dimensions) that is
+            computed when a session first needs the variable.
+        trainable: whether optimizers change it unless told otherwise.
+        dtype: default that of `initial`, float32 for Python's floats.
+        name: default "variable".
+
+    Raises:
+        GraphError: the shape has a named dimension, or the dtype is none that tensors have.
+    """
+
+    __slots__ = ("initial", "trainable")
+    assign: ClassVar[Callable[[Variable, TensorLike], Updates]]
+    """The update, to be run in a session, that gives the variable a new value (operators.py)."""
+
+    def __init__(
+        self,
+        initial: TensorLike,
+        *,
+        trainable: bool = True,
+        dtype: DTypeLike | None = None,
+        name: str = "variable",
+    ) -> None:
+        value = initial if isinstance(initial, Tensor) else as_array(initial, dtype).copy()
+        spec = value.spec if isinstance(value, Tensor) else Spec(value.shape, value.dtype)
+        _ = spec.sizes  # refuses named dimensions
+        self.initial = value
+        self.trainable = trainable
+        super().__init__(ReadVariable(), (), spec, name, default_graph())
+        self.graph.variables.append(self)
+
+
+class Updates:
+    """A fetchable set of (variable, new value): a run computes all values, then commits all or none.
+
+    Raises:
+        GraphError: a variable is named twice, or a value's spec is not its variable's.
+    """
+
+    def __init__(self, pairs: Sequence[tuple[Variable, Tensor]]) -> None:
+        self.pairs = tuple(pairs)
+        seen: set[Variable] = set()
+        for variable, value in self.pairs:
+            if variable in seen:
+                raise GraphError(
+                    f"variable {variable.name!r} is updated twice in one run", where=value.source
+                )
+            if value.spec != variable.spec:
+                raise GraphError(
+                    f"variable {variable.name!r} is {variable.spec} but its new value is {value.spec}",
+                    where=value.source,
+                )
+            seen.add(variable)
+
+    def __add__(self, other: Updates) -> Updates:
+        return Updates(self.pairs + other.pairs)

@@ -1,111 +1,30 @@
-"""Python's operators on tensors: each adds the op of the same meaning to the graph."""
+"""Python's operators on tensors, each the op of the same meaning; and assignment to variables."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
-if TYPE_CHECKING:
-    from dltrain.autodiff.graph import Tensor, TensorLike
+from dltrain.autodiff import ops
+from dltrain.autodiff.graph import Binary, Tensor, TensorLike, Updates, Variable
+from dltrain.autodiff.leaves import as_tensor
 
-# The ops are defined on top of Tensor, hence imported when an operator is first used.
+
+def _reflected(op: Callable[[TensorLike, TensorLike], Tensor]) -> Binary:
+    """For `2 - x`, where Python asks x."""
+    return lambda tensor, other: op(other, tensor)
 
 
-class Operators:
-    """Base of Tensor."""
+def _assign(variable: Variable, value: TensorLike) -> Updates:
+    return Updates([(variable, as_tensor(value, variable.dtype))])
 
-    __slots__ = ()
 
-    def __add__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.add(self, other)
-
-    def __radd__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.add(other, self)
-
-    def __sub__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.subtract(self, other)
-
-    def __rsub__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.subtract(other, self)
-
-    def __mul__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.multiply(self, other)
-
-    def __rmul__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.multiply(other, self)
-
-    def __truediv__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.divide(self, other)
-
-    def __rtruediv__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.divide(other, self)
-
-    def __pow__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.power(self, other)
-
-    def __rpow__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.power(other, self)
-
-    def __matmul__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.matmul(other, self)
-
-    def __neg__(self: Any) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.negative(self)
-
-    def __abs__(self: Any) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.abs(self)
-
-    def __lt__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.less(self, other)
-
-    def __le__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.less_equal(self, other)
-
-    def __gt__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.greater(self, other)
-
-    def __ge__(self: Any, other: TensorLike) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.greater_equal(self, other)
-
-    def __getitem__(self: Any, key: Any) -> Tensor:
-        from dltrain.autodiff import ops
-
-        return ops.slice(self, key)
+Tensor.__add__, Tensor.__radd__ = ops.add, _reflected(ops.add)
+Tensor.__sub__, Tensor.__rsub__ = ops.subtract, _reflected(ops.subtract)
+Tensor.__mul__, Tensor.__rmul__ = ops.multiply, _reflected(ops.multiply)
+Tensor.__truediv__, Tensor.__rtruediv__ = ops.divide, _reflected(ops.divide)
+Tensor.__pow__, Tensor.__rpow__ = ops.power, _reflected(ops.power)
+Tensor.__matmul__, Tensor.__rmatmul__ = ops.matmul, _reflected(ops.matmul)
+Tensor.__lt__, Tensor.__le__ = ops.less, ops.less_equal
+Tensor.__gt__, Tensor.__ge__ = ops.greater, ops.greater_equal
+Tensor.__neg__, Tensor.__abs__, Tensor.__getitem__ = ops.negative, ops.abs, ops.slice
+Variable.assign = _assign

@@ -1,4 +1,4 @@
-"""Spec: what is known of a tensor before it is computed, its shape and dtype; and broadcasting."""
+"""Spec: what is known of a tensor before it is computed, its shape and dtype; arrays; broadcasting."""
 
 from __future__ import annotations
 
@@ -84,6 +84,37 @@ class Spec:
             sizes.get(dimension, dimension) if isinstance(dimension, str) else dimension
             for dimension in self.shape
         )
+
+
+def as_array(value: object, dtype: DTypeLike | None = None) -> Array:
+    """The value as an array of a dtype that tensors have.
+
+    Raises:
+        GraphError: a tensor, ragged, not numeric, or of a dtype that neither tensors nor wider ones have.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise GraphError(f"not an array: {error}") from None
+    if dtype is not None:
+        wanted = as_dtype(dtype)
+        if not np.can_cast(array.dtype, wanted, "same_kind") and not _is_plain_number(value, array, wanted):
+            raise GraphError(
+                f"{array.dtype.name} values do not become {wanted.name} unasked", fix="use cast()"
+            )
+        return array.astype(wanted, copy=False)
+    if isinstance(value, np.ndarray | np.generic):
+        if array.dtype.kind in "iu" and array.dtype != np.uint8:
+            return array.astype(np.int64)
+        return array.astype(as_dtype(array.dtype), copy=False)
+    return array.astype({"f": np.float32, "i": np.int64, "b": np.bool_}.get(array.dtype.kind, array.dtype))
+
+
+def _is_plain_number(value: object, array: Array, wanted: np.dtype[Any]) -> bool:
+    """Python's whole numbers may become uint8 where they fit."""
+    return (
+        array.dtype.kind == "i" and wanted.kind == "u" and bool((array >= 0).all() and (array <= 255).all())
+    )
 
 
 def as_shape(shape: Iterable[Dimension]) -> Shape:

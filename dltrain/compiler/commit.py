@@ -11,10 +11,10 @@ from math import prod
 
 import numpy as np
 
+from dltrain.autodiff.graph import ReadVariable, Variable
 from dltrain.autodiff.ops.bases import Elementwise, View
 from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array
-from dltrain.autodiff.variable import ReadVariable, Variable
 from dltrain.compiler.ir import Node
 from dltrain.compiler.schedule import Step
 from dltrain.compiler.storage import Storage

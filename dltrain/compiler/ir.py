@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dltrain.autodiff.graph import Op, Tensor
+from dltrain.autodiff.graph import Op, ReadVariable, Tensor
 from dltrain.autodiff.leaves import Constant, Placeholder
 from dltrain.autodiff.spec import Array, Spec
-from dltrain.autodiff.variable import ReadVariable
 from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError
 

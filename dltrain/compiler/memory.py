@@ -17,11 +17,11 @@ from math import prod
 
 import numpy as np
 
+from dltrain.autodiff.graph import ReadVariable, Variable
 from dltrain.autodiff.leaves import Constant, Placeholder
 from dltrain.autodiff.ops.bases import Elementwise, View
 from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array, Spec
-from dltrain.autodiff.variable import ReadVariable, Variable
 from dltrain.compiler.commit import variables_of, viewed
 from dltrain.compiler.ir import Node, explained
 from dltrain.compiler.schedule import Step

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from dltrain.autodiff.graph import ReadVariable
 from dltrain.autodiff.leaves import Constant, Placeholder
-from dltrain.autodiff.variable import ReadVariable
 from dltrain.compiler.ir import Node, rebuild
 
 LARGEST_CONSTANT = 4096  # bytes; larger constants are not compared

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dltrain.autodiff.graph import Variable
 from dltrain.autodiff.spec import Array
-from dltrain.autodiff.variable import Variable
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector registers
 

@@ -9,8 +9,7 @@ from typing import Protocol
 from pydantic import Field
 
 from dltrain.autodiff import ops
-from dltrain.autodiff.graph import Tensor, name_scope
-from dltrain.autodiff.variable import Variable
+from dltrain.autodiff.graph import Tensor, Variable, name_scope
 from dltrain.config import Component
 from dltrain.errors import ConfigError
 from dltrain.places import Key, Places

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dltrain.autodiff.graph import Tensor
+from dltrain.autodiff.graph import Tensor, Variable
 from dltrain.autodiff.spec import Array
-from dltrain.autodiff.variable import Variable
 from dltrain.backends.c.compiler import Compiler
 from dltrain.backends.c.emit import native_code
 from dltrain.backends.numpy.emit import numpy_calls

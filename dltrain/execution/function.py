@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dltrain.autodiff.graph import Graph, Tensor, TensorLike
-from dltrain.autodiff.leaves import as_array
-from dltrain.autodiff.spec import Array
-from dltrain.autodiff.variable import Updates, Variable
+from dltrain.autodiff.graph import Graph, Tensor, TensorLike, Updates, Variable
+from dltrain.autodiff.spec import Array, as_array
 from dltrain.errors import GraphError
 from dltrain.execution.compile import Plan
 

@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
-from dltrain.autodiff.graph import Graph, Tensor, TensorLike, default_graph
-from dltrain.autodiff.leaves import as_array
-from dltrain.autodiff.spec import Array
-from dltrain.autodiff.variable import Variable
+from dltrain.autodiff.graph import Graph, Tensor, TensorLike, Variable, default_graph
+from dltrain.autodiff.spec import Array, as_array
 from dltrain.backends.c.compiler import find_compiler
 from dltrain.backends.c.rows import native_take_rows
 from dltrain.compiler.storage import Storage

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import ClassVar
 
-from dltrain.autodiff.graph import Tensor, name_scope, source
+from dltrain.autodiff.graph import Tensor, Updates, Variable, name_scope, source
 from dltrain.autodiff.spec import Spec
-from dltrain.autodiff.variable import Updates, Variable
 from dltrain.config import Component
 from dltrain.errors import GraphError
 from dltrain.layers.activations import Activation

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from dltrain.autodiff import ops
-from dltrain.autodiff.graph import Tensor
+from dltrain.autodiff.graph import Tensor, Updates, Variable
 from dltrain.autodiff.spec import Spec
-from dltrain.autodiff.variable import Updates, Variable
 from dltrain.errors import GraphError
 from dltrain.layers.initializers import Constant, Zeros
 from dltrain.layers.layer import Forward, Layer, VariableMaker

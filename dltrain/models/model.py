@@ -6,9 +6,8 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dltrain.autodiff.graph import Tensor, name_scope, source
+from dltrain.autodiff.graph import Tensor, Updates, Variable, name_scope, source
 from dltrain.autodiff.spec import Spec
-from dltrain.autodiff.variable import Updates, Variable
 from dltrain.config import Component
 from dltrain.errors import ConfigError
 from dltrain.layers.layer import BuiltLayer, Forward, Layer

@@ -18,9 +18,8 @@ from pydantic import Field
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.gradients import gradients
-from dltrain.autodiff.graph import Tensor, name_scope
+from dltrain.autodiff.graph import Tensor, Updates, Variable, name_scope
 from dltrain.autodiff.leaves import as_tensor
-from dltrain.autodiff.variable import Updates, Variable
 from dltrain.config import Component
 from dltrain.errors import GraphError
 from dltrain.optimizers.schedules import Constant, Schedule

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dltrain.autodiff import Tensor
+from dltrain.autodiff.graph import Variable
 from dltrain.autodiff.spec import Array
-from dltrain.autodiff.variable import Variable
 from dltrain.errors import DivergedError
 from dltrain.execution import Session
 from dltrain.places import Place

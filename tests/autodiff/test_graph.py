@@ -1,5 +1,8 @@
 """Building graphs: names, scopes, places, values; and what is refused while building."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 
@@ -132,3 +135,44 @@ def test_graphs_nest():
         with outer:
             pass
         assert dl.default_graph() is inner
+
+
+def test_a_tensor_is_no_array():
+    x = dl.placeholder("float32", (3,), "x")
+    for use in (np.asarray, dl.constant, lambda x: dl.constant([x, 1.0]), lambda x: np.exp(np.array(x))):
+        with pytest.raises(GraphError, match=r'Tensor."x:0".* is a tensor of the graph where a value'):
+            use(x)
+
+
+def test_threads_build_graphs_side_by_side():
+    """8 threads in step, each within blocks of its own: every node goes to its thread's graph."""
+    together = Barrier(8)
+
+    def build(number):
+        for _ in range(20):
+            with dl.Graph() as graph:
+                together.wait()
+                x = dl.placeholder("float64", (2,))
+                w = dl.Variable(np.full(2, float(number)))
+                with dl.name_scope("layer"):
+                    loss = dl.sum(dl.square(x * w))
+                together.wait()
+                (gradient,) = dl.gradients(loss, [w])
+                names = {node.name for node in graph.nodes}
+                assert {node.graph for node in graph.nodes} == {graph}
+                assert {"placeholder", "variable", "layer/multiply", "layer/sum"} <= names
+                assert dl.default_graph() is graph
+            assert dl.default_graph() is not graph
+            value = dl.Session(graph).run(gradient, {x: [1.0, 2.0]})
+        return value.tolist()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(build, range(8))) == [[2.0 * number, 8.0 * number] for number in range(8)]
+
+
+def test_a_new_thread_begins_outside_of_the_blocks_of_others(graph):
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(dl.default_graph).result()
+        assert seen is not graph
+        assert seen is pool.submit(dl.default_graph).result()
+    assert dl.default_graph() is graph

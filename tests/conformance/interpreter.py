@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dltrain.autodiff.graph import Tensor
+from dltrain.autodiff.graph import Tensor, Variable
 from dltrain.autodiff.leaves import Placeholder
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.spec import Array
-from dltrain.autodiff.variable import Variable
 
 
 def evaluate(

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from dltrain.autodiff import ops
-from dltrain.autodiff.graph import Graph, Tensor
+from dltrain.autodiff.graph import Graph, Tensor, Variable
 from dltrain.autodiff.leaves import placeholder
 from dltrain.autodiff.ops.bases import FloatElementwise
-from dltrain.autodiff.variable import Variable
 from dltrain.errors import GraphError, NotDifferentiableError
 from dltrain.execution.checking import check_gradients
 from dltrain.execution.session import Session

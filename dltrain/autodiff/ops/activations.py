@@ -15,6 +15,8 @@ from dltrain.autodiff.ops.exponential import exp
 from dltrain.autodiff.ops.logic import greater, where
 from dltrain.autodiff.spec import Array
 
+__all__ = ["elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "step", "tanh"]
+
 
 class Sigmoid(FloatElementwise):
     """1 / (1 + exp(-x))."""

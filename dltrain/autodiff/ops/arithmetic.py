@@ -16,6 +16,9 @@ from dltrain.autodiff.ops.exponential import log
 from dltrain.autodiff.ops.logic import equal, greater, less, where
 from dltrain.autodiff.spec import Array
 
+__all__ = ["abs", "add", "divide", "floor", "maximum", "minimum"]
+__all__ += ["multiply", "negative", "power", "sign", "square", "subtract"]
+
 
 class Add(Arithmetic):
     """a + b."""

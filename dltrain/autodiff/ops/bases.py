@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dltrain.autodiff.graph import Op, Tensor, TensorLike
-from dltrain.autodiff.leaves import as_array, as_tensor
-from dltrain.autodiff.spec import Array, Spec, broadcast_shapes
+from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.spec import Array, Spec, as_array, broadcast_shapes
 from dltrain.errors import GraphError
 
 

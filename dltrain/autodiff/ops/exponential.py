@@ -7,6 +7,8 @@ import numpy as np
 from dltrain.autodiff.graph import Tensor, TensorLike
 from dltrain.autodiff.ops.bases import FloatElementwise, operand
 
+__all__ = ["cos", "exp", "expm1", "log", "log1p", "sin", "sqrt"]
+
 
 class Sqrt(FloatElementwise):
     """The square root."""

@@ -16,6 +16,8 @@ from dltrain.autodiff.ops.logic import cast
 from dltrain.autodiff.spec import Array, Dimension, Spec, as_dtype, normalize_axis
 from dltrain.errors import GraphError
 
+__all__ = ["gather", "one_hot", "scatter_add"]
+
 
 def require_indices(spec: Spec) -> None:
     """

@@ -14,6 +14,9 @@ from dltrain.autodiff.ops.bases import Elementwise, operand, operands
 from dltrain.autodiff.spec import Array, Spec, as_dtype
 from dltrain.errors import GraphError
 
+__all__ = ["cast", "equal", "greater", "greater_equal", "is_finite", "less"]
+__all__ += ["less_equal", "logical_and", "logical_not", "logical_or", "not_equal", "where"]
+
 
 class Comparison(Elementwise, abstract=True):
     """A question about numbers; the answer is bool, and has no derivative."""

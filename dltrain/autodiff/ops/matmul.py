@@ -12,6 +12,8 @@ from dltrain.autodiff.ops.bases import operands, require_float, require_same_dty
 from dltrain.autodiff.spec import Array, Spec, broadcast_shapes
 from dltrain.errors import GraphError
 
+__all__ = ["matmul"]
+
 
 @dataclass(frozen=True)
 class Matmul(Op):

@@ -22,6 +22,8 @@ from dltrain.autodiff.ops.bases import operand
 from dltrain.autodiff.spec import Array, Dimension, Shape, Spec, as_dtype, as_shape
 from dltrain.errors import GraphError
 
+__all__ = ["dropout", "random_normal", "random_uniform", "truncated_normal"]
+
 
 @dataclass(frozen=True)
 class Random(Op, abstract=True):
@@ -214,7 +216,7 @@ def _add(make: Callable[..., Random], step: Tensor | None, seed: int | None, nam
     seed = graph.seed if seed is None else seed
     if not 0 <= seed < 2**64:
         raise GraphError(f"the seed {seed} is not in 0..2^64-1")
-    digest = blake2b(graph.unique_name(name).encode(), digest_size=8).digest()
+    digest = blake2b(graph.names.unused(name).encode(), digest_size=8).digest()
     return make(seed=seed, stream=int.from_bytes(digest, "little"))(step, name=name)
 
 

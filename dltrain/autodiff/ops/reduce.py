@@ -24,6 +24,8 @@ from dltrain.autodiff.ops.shape import broadcast_to, expand_dims, squeeze, stop_
 from dltrain.autodiff.spec import Array, Spec, normalize_axes, normalize_axis
 from dltrain.errors import GraphError
 
+__all__ = ["argmax", "logsumexp", "max", "mean", "min", "sum"]
+
 Axes = int | Sequence[int] | None
 BLOCK = 1024  # numbers that are added up one after the other
 

@@ -24,6 +24,8 @@ from dltrain.autodiff.spec import (
 )
 from dltrain.errors import GraphError
 
+__all__ = ["broadcast_to", "expand_dims", "reshape", "squeeze", "stop_gradient", "transpose"]
+
 
 @dataclass(frozen=True)
 class Reshape(View):

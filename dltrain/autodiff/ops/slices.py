@@ -16,6 +16,8 @@ from dltrain.autodiff.ops.shape import reshape
 from dltrain.autodiff.spec import Array, Shape, Spec, normalize_axis
 from dltrain.errors import GraphError
 
+__all__ = ["concat", "pack", "slice"]
+
 Range = tuple[int | None, int | None, int | None]
 Key = tuple[int | Range | None, ...]  # hashable, as Python's slices are not before 3.12
 

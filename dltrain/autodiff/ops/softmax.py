@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
-from dltrain.autodiff.leaves import as_array, as_tensor
+from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.ops.activations import sigmoid
 from dltrain.autodiff.ops.arithmetic import negative
 from dltrain.autodiff.ops.bases import FloatElementwise, operand, operands, require_float
@@ -17,8 +17,10 @@ from dltrain.autodiff.ops.gather import check_range, one_hot, require_indices
 from dltrain.autodiff.ops.logic import cast, equal, where
 from dltrain.autodiff.ops.reduce import sum
 from dltrain.autodiff.ops.shape import expand_dims
-from dltrain.autodiff.spec import Array, Spec, normalize_axis
+from dltrain.autodiff.spec import Array, Spec, as_array, normalize_axis
 from dltrain.errors import GraphError
+
+__all__ = ["log_softmax", "sigmoid_cross_entropy", "softmax", "softmax_cross_entropy"]
 
 SHORT_ROW = 64  # numbers; NumPy reduces shorter rows so slowly that it pays to make them columns first
 
