@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,7 +61,7 @@ class Writer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def scalar(self, tag: str, value: float, step: int) -> None:
+    def scalar(self, tag: str, value: SupportsFloat, step: int) -> None:
         """Adds a number, a point of the curve `tag`."""
         self._add_summary(tag, step, simple_value=float(value))
 

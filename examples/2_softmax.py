@@ -18,23 +18,22 @@ b = dl.Variable(np.zeros(10), dtype="float32", name="b")
 
 logits = dl.reshape(x, ("batch", 784)) @ W + b
 probabilities = dl.softmax(logits)
-# log(softmax(...)) is computed in its stable form, so that no probability of 0 does harm.
+# log(softmax(...)) takes its stable form, so that no probability of 0 does harm.
 cost = dl.mean(-dl.sum(dl.one_hot(y, 10) * dl.log(probabilities), axes=1))
 hits = dl.equal(dl.argmax(probabilities, axis=1), y)
 accuracy = dl.mean(dl.cast(hits, "float32"))
-train_step = dl.optimizers.Sgd(learning_rate=LEARNING_RATE).minimize(cost)
+train_step = dl.optimizers.Sgd(LEARNING_RATE).minimize(cost)
 
-images, labels = np.empty((BATCH_SIZE, 28, 28), "float32"), np.empty(BATCH_SIZE, "int64")
-test_images, test_labels = np.empty((len(test), 28, 28), "float32"), np.empty(len(test), "int64")
-test.gather(np.arange(len(test)), inputs=test_images, targets=test_labels)
-
-with dl.Session() as session:
+test_images, test_labels = test.arrays()
+with dl.Session() as session, dl.summary.Writer("logs/softmax") as writer:
+    writer.graph(dl.default_graph())
     for epoch in range(1, EPOCHS + 1):
-        order = dl.datasets.epoch_order(len(train), seed=0, epoch=epoch)
         losses = []
-        for start in range(0, len(order), BATCH_SIZE):
-            train.gather(order[start : start + BATCH_SIZE], inputs=images, targets=labels)
+        for images, labels in train.batches(BATCH_SIZE, epoch=epoch):
             loss, _ = session.run([cost, train_step], {x: images, y: labels})
             losses.append(loss)
         print(f"epoch {epoch}  cost {np.mean(losses):.4f}")
+        writer.scalar("cost", np.mean(losses), epoch)
+        writer.histogram("W", session.value(W), epoch)
     print(f"test accuracy {session.run(accuracy, {x: test_images, y: test_labels}):.2%}")
+print("curves and graph: tensorboard --logdir logs")

@@ -28,22 +28,19 @@ cost = dl.mean(dl.softmax_cross_entropy(logits, y))
 accuracy = dl.mean(dl.cast(dl.equal(dl.argmax(logits, axis=1), y), "float32"))
 
 # minimize(cost) is these two steps:
-optimizer = dl.optimizers.Sgd(learning_rate=LEARNING_RATE)
+optimizer = dl.optimizers.Sgd(LEARNING_RATE)
 gradients = optimizer.compute_gradients(cost)
 train_step = optimizer.apply_gradients(gradients)
 
-images, labels = np.empty((BATCH_SIZE, 28, 28), "float32"), np.empty(BATCH_SIZE, "int64")
-test_images, test_labels = np.empty((len(test), 28, 28), "float32"), np.empty(len(test), "int64")
-test.gather(np.arange(len(test)), inputs=test_images, targets=test_labels)
-
-with dl.Session() as session:
+test_images, test_labels = test.arrays()
+with dl.Session() as session, dl.summary.Writer("logs/perceptron") as writer:
+    writer.graph(dl.default_graph())
     step = session.make_callable([cost, train_step], [x, y])  # compiled once: faster than session.run
     for epoch in range(1, EPOCHS + 1):
-        order = dl.datasets.epoch_order(len(train), seed=0, epoch=epoch)
-        losses = []
-        for start in range(0, len(order), BATCH_SIZE):
-            train.gather(order[start : start + BATCH_SIZE], inputs=images, targets=labels)
-            loss, _ = step(images, labels)
-            losses.append(loss)
+        losses = [step(images, labels)[0] for images, labels in train.batches(BATCH_SIZE, epoch=epoch)]
         print(f"epoch {epoch}  cost {np.mean(losses):.4f}")
+        writer.scalar("cost", np.mean(losses), epoch)
+        for _, variable in gradients:
+            writer.histogram(variable.name, session.value(variable), epoch)
     print(f"test accuracy {session.run(accuracy, {x: test_images, y: test_labels}):.2%}")
+print("curves, histograms and graph: tensorboard --logdir logs")

@@ -24,23 +24,19 @@ flat = dl.reshape(x, ("batch", 784))
 code = dense(dense(flat, 784, 256, "encoder1"), 256, 64, "encoder2")
 reconstruction = dense(dense(code, 64, 256, "decoder1"), 256, 784, "decoder2")
 cost = dl.mean(dl.square(flat - reconstruction))
-train_step = dl.optimizers.RmsProp(learning_rate=LEARNING_RATE).minimize(cost)
+train_step = dl.optimizers.RmsProp(LEARNING_RATE).minimize(cost)
 
-images = np.empty((BATCH_SIZE, 28, 28), "float32")
-with dl.Session() as session:
+shown, _ = test.take(np.arange(10))
+with dl.Session() as session, dl.summary.Writer("logs/autoencoder") as writer:
+    writer.graph(dl.default_graph())
     step = session.make_callable([cost, train_step], [x])
     for epoch in range(1, EPOCHS + 1):
-        order = dl.datasets.epoch_order(len(train), seed=0, epoch=epoch)
-        losses = []
-        for start in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
-            train.gather(order[start : start + BATCH_SIZE], inputs=images)
-            loss, _ = step(images)
-            losses.append(loss)
+        losses = [step(images)[0] for images, _ in train.batches(BATCH_SIZE, epoch=epoch)]
         print(f"epoch {epoch}  cost {np.mean(losses):.5f}")
-    shown = np.empty((10, 28, 28), "float32")
-    test.gather(np.arange(10), inputs=shown)
-    rebuilt = session.run(reconstruction, {x: shown}).reshape(10, 28, 28)
-
-picture = np.vstack([np.hstack(list(shown)), np.hstack(list(rebuilt))])
-Image.fromarray((picture * 255).astype("uint8")).resize((1120, 224)).save("autoencoder.png")
+        writer.scalar("cost", np.mean(losses), epoch)
+        rebuilt = session.run(reconstruction, {x: shown}).reshape(10, 28, 28)
+        picture = np.vstack([np.hstack(list(shown)), np.hstack(list(rebuilt))])
+        writer.image("reconstruction", picture, epoch)
+        Image.fromarray((picture * 255).astype("uint8")).resize((1120, 224)).save("autoencoder.png")
 print("autoencoder.png: ten test images, and below them what the autoencoder makes of them")
+print("the same after each epoch: tensorboard --logdir logs")

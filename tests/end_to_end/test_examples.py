@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,33 @@ def test_the_first_is_in_the_readme_and_prints_what_stands_there(tmp_path):
         assert line in readme
 
 
-@pytest.mark.parametrize(("example", "at_least"), [(EXAMPLES[1], 80), (EXAMPLES[2], 80)])
-def test_one_epoch_of_the_classifiers_learns(example, at_least, tmp_path):
+def tags(folder: Path) -> dict[str, list[str] | bool]:
+    """What TensorBoard finds there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    found = EventAccumulator(str(folder)).Reload().Tags()
+    return {kind: found[kind] for kind in ("scalars", "histograms", "images", "graph")}
+
+
+@pytest.mark.parametrize(
+    ("example", "histograms"),
+    [
+        (EXAMPLES[1], ["W"]),
+        (EXAMPLES[2], ["hidden1/W", "hidden1/b", "hidden2/W", "hidden2/b", "output/W", "output/b"]),
+    ],
+)
+def test_one_epoch_of_the_classifiers_learns(example, histograms, tmp_path):
     printed = run(example, tmp_path, 1)
     found = re.search(r"test accuracy ([\d.]+)%", printed)
     assert found, printed
-    assert float(found[1]) >= at_least
+    assert float(found[1]) >= 80
+    assert tags(tmp_path / "logs" / example.stem[2:]) == {
+        "scalars": ["cost"],
+        "histograms": histograms,
+        "images": [],
+        "graph": True,
+    }
 
 
 def test_one_epoch_of_the_autoencoder_draws_what_it_rebuilds(tmp_path):
@@ -63,3 +85,9 @@ def test_one_epoch_of_the_autoencoder_draws_what_it_rebuilds(tmp_path):
     assert float(found[1]) < 0.12
     with Image.open(tmp_path / "autoencoder.png") as picture:
         assert picture.size == (1120, 224)
+    assert tags(tmp_path / "logs" / "autoencoder") == {
+        "scalars": ["cost"],
+        "histograms": [],
+        "images": ["reconstruction"],
+        "graph": True,
+    }
