@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "backends": BASE | {"files", "autodiff", "compiler"},
     "execution": BASE | {"autodiff", "compiler", "backends"},
     "aliases": set(),
-    "config": BASE | {"aliases"},
+    "config": BASE | {"aliases", "files"},
     "summary": CORE - {"config"},
     **dict.fromkeys(sorted(RECIPE), CORE),
     "models": CORE | RECIPE,

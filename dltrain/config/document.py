@@ -12,6 +12,8 @@ from typing import Any
 from dltrain.config.strict_yaml import KeyPath, read_yaml
 from dltrain.config.text import nearest, printable, shown
 from dltrain.errors import ConfigError
+from dltrain.files.plain import open_plain_file
+from dltrain.files.user_paths import expand_user
 from dltrain.places import Place, Position
 
 LARGEST_FILE = 2**16  # bytes, of which the worst take half a second to read; a config has a thousand
@@ -49,23 +51,25 @@ class Document:
 
 
 def load_document(path: str | os.PathLike[str]) -> Document:
-    """The config in a file.
+    """The config in a file; `~` at the beginning of its path is the user's home.
 
-    Errors: ConfigError when there is no such file, it cannot be read, is larger than 64 KiB, is not UTF-8,
-    or is not strict YAML with a mapping at its top.
+    Raises:
+        ConfigError: there is no such file, it cannot be read, is no plain file or link to one, has more than
+            64 KiB, is not UTF-8, or is not strict YAML with a mapping at its top.
     """
-    path = Path(path)
+    path = expand_user(path)
     name = printable(str(path))
+    if os.path.isdir(path):
+        fix = _nearby(path / "config.yaml")
+        raise ConfigError("not a config file but a folder", where=name, fix=fix)
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_plain_file(path, error=ConfigError, follow_link=True), "rb") as file:
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise ConfigError("no such config file", where=name, fix=_nearby(path)) from None
-    except IsADirectoryError:
-        raise ConfigError(
-            "not a config file but a folder", where=name, fix=_nearby(path / "config.yaml")
-        ) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        if isinstance(error, ConfigError):
+            raise
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ConfigError("cannot read the config file", where=name, why=reason) from None
     if len(data) > LARGEST_FILE:
@@ -89,7 +93,8 @@ def load_document(path: str | os.PathLike[str]) -> Document:
 def parse_document(text: str, source_name: str) -> Document:
     """The config in a text; `source_name` stands for the file in messages.
 
-    Errors: ConfigError when the text is not strict YAML with a mapping at its top.
+    Raises:
+        ConfigError: the text is not strict YAML with a mapping at its top.
     """
     source = printable(source_name)
     value, positions = read_yaml(text, partial(Position, source))

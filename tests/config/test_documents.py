@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,39 @@ def test_a_file_too_large_is_not_parsed(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_bytes(b"#" * (2**16 + 1))
     assert refused(path) == f"the config file is too large: {path}: it has more than 65536 bytes"
+
+
+def sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**31)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes")
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (os.mkfifo, "not a plain file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a plain file"),
+        (lambda path: path.symlink_to("/dev/null"), "not a plain file"),
+        (sparse, "the config file is too large"),
+    ],
+)
+def test_only_plain_files_of_bounded_size_are_read(
+    make: Callable[[Path], None], what: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.yaml"
+    make(path)
+    assert refused(path).startswith(f"{what}: {path}")
+
+
+def test_links_and_homes_lead_to_a_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.yaml").write_text("seed: 3")
+    (tmp_path / "link.yaml").symlink_to("x.yaml")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_document(tmp_path / "link.yaml").value == {"seed": 3}
+    assert load_document("~/x.yaml").value == {"seed": 3}
+    assert refused(Path("~/link.yml")).startswith(f"no such config file: {tmp_path}/link.yml; did you mean")
 
 
 def test_bytes_that_are_not_utf8_are_placed(tmp_path: Path) -> None:
