@@ -291,15 +291,24 @@ class Variable(Tensor):
         self.graph.variables.append(self)
 
 
+@dataclass(frozen=True)
 class Updates:
     """A fetchable set of (variable, new value): a run computes all values, then commits all or none.
+
+    Attributes:
+        pairs: of variable and new value.
+        guards: tensors that must be finite for the commit to happen.
 
     Raises:
         GraphError: a variable is named twice, or a value's spec is not its variable's.
     """
 
-    def __init__(self, pairs: Sequence[tuple[Variable, Tensor]]) -> None:
-        self.pairs = tuple(pairs)
+    pairs: Sequence[tuple[Variable, Tensor]] = ()
+    guards: Sequence[Tensor] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pairs", tuple(self.pairs))
+        object.__setattr__(self, "guards", tuple(self.guards))
         seen: set[Variable] = set()
         for variable, value in self.pairs:
             if variable in seen:
@@ -314,4 +323,4 @@ class Updates:
             seen.add(variable)
 
     def __add__(self, other: Updates) -> Updates:
-        return Updates(self.pairs + other.pairs)
+        return Updates((*self.pairs, *other.pairs), (*self.guards, *other.guards))

@@ -11,9 +11,9 @@ from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import located
 from dltrain.cli.printing import say
 from dltrain.execution.session import Kernels
+from dltrain.execution.tracing import Traced, first_not_finite
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.run import Run
-from dltrain.training.divergence import Traced, first_not_finite
 
 BEFORE, AFTER = 8, 3  # ops around the first that is not finite
 
@@ -38,12 +38,12 @@ def replay(run: str, verbose: bool, kernels: Kernels) -> None:
         for line in _table(traced[shown]):
             say(line)
         if error is None:
-            say(f"after step {failure.step}: does not fail here, the loss {failure.loss.name} is finite")
-        elif error.why == failure.why:
-            raise error.told(what=f"after step {failure.step}: fails again, as recorded")
+            loss = failure.program.guards[0].name
+            say(f"after step {failure.step}: does not fail here, the loss {loss} is finite")
         else:
-            what = f"after step {failure.step}: fails again, but not as recorded ({failure.why})"
-            raise error.told(what=what)
+            how = "as recorded" if error.why == failure.why else f"but not as recorded ({failure.why})"
+            error.what = f"after step {failure.step}: fails again, {how}"
+            raise error
 
 
 def _table(traced: Sequence[Traced]) -> list[str]:

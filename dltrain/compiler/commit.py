@@ -1,12 +1,14 @@
-"""Pass: which elementwise groups may write the new values of variables straight into the variables.
+"""In-place update (buffer donation): groups that may write new values straight into the variables.
 
-Such a group runs in the commit phase, after the guard: it reads the old values and writes the new ones
-tile by tile, so that no copy of them is ever made. Results are the same bits.
+Such a group runs in the commit, after the guards: it reads the old values and writes the new ones tile by
+tile, so that no copy of them is ever made. Its kernels are single calls of NumPy's, between which Python
+handles no signal, so that an interrupt leaves all of a commit or none. Results are the same bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -15,32 +17,37 @@ from dltrain.autodiff.graph import ReadVariable, Variable
 from dltrain.autodiff.ops.bases import Elementwise, View
 from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array
-from dltrain.compiler.ir import Node
-from dltrain.compiler.schedule import Step
+from dltrain.compiler.ir import Copy, Lowered, Node, Update
+from dltrain.compiler.schedule import Group
 from dltrain.compiler.storage import Storage
 
-Update = tuple[Variable, Node]
+
+def copy_variables(program: Lowered) -> Lowered:
+    """A new value that is another variable's memory is copied before anything is committed."""
+    updates = [
+        (variable, Node(Copy(), (value,), value.spec, value.origin) if variables_of(viewed(value)) else value)
+        for variable, value in program.updates
+    ]
+    return replace(program, updates=tuple(updates))
 
 
-def direct_targets(
-    steps: Sequence[Step], updates: Sequence[Update], fetches: Sequence[Node], storage: Storage
-) -> dict[Node, Array]:
-    """For each result of a group that may run in the commit phase: the variables' memory that it writes."""
-    written = _written_variables(updates, storage)
-    update_roots = {viewed(value) for _, value in updates}
-    fetched = {viewed(node) for node in fetches}
-    readers = _readers(steps)
-    committed: dict[Step, list[Node]] = {}
-    for step in steps:
-        results = [node for node in step if node in update_roots]
+def direct_targets(groups: Sequence[Group], program: Lowered, storage: Storage) -> dict[Node, Array]:
+    """For each result of a group that may run in the commit: the variables' memory that it writes."""
+    written = _written_variables(program.updates, storage)
+    update_roots = {viewed(value) for _, value in program.updates}
+    fetched = {viewed(node) for node in (*program.fetches, *program.guarded)}
+    readers = _readers(groups)
+    committed: dict[Group, list[Node]] = {}
+    for group in groups:
+        results = [node for node in group if node in update_roots]
         if (
             results
-            and all(isinstance(node.op, Elementwise) for node in step)
+            and all(isinstance(node.op, Elementwise) and node.op.ufunc is not None for node in group)
             and all(node in written for node in results)
-            and all(node not in fetched and readers.get(node, step) is step for node in step)
-            and _reads_in_place(step, results, written)
+            and all(node not in fetched and readers.get(node, group) is group for node in group)
+            and _reads_in_place(group, results, written)
         ):
-            committed[step] = results
+            committed[group] = results
     _drop_conflicts(committed, written)
     return {
         node: _joint(written[node], storage).reshape(node.spec.sizes)
@@ -103,26 +110,26 @@ def _view_of(value: Node, node: Node, memory: Array) -> Array:
     return value.op.view(_view_of(value.inputs[0], node, memory), value.spec.sizes)
 
 
-def _readers(steps: Sequence[Step]) -> dict[Node, Step | None]:
-    """The one step that reads a node's value, views followed through; None where there are several."""
-    readers: dict[Node, Step | None] = {}
-    for step in steps:
-        for node in step:
+def _readers(groups: Sequence[Group]) -> dict[Node, Group | None]:
+    """The one group that reads a node's value, views followed through; None where there are several."""
+    readers: dict[Node, Group | None] = {}
+    for group in groups:
+        for node in group:
             if not isinstance(node.op, View):
                 for source in node.inputs:
                     root = viewed(source)
-                    readers[root] = step if readers.get(root, step) is step else None
+                    readers[root] = group if readers.get(root, group) is group else None
     return readers
 
 
-def _reads_in_place(step: Step, results: Sequence[Node], written: Mapping[Node, list[Variable]]) -> bool:
+def _reads_in_place(group: Group, results: Sequence[Node], written: Mapping[Node, list[Variable]]) -> bool:
     """Whether the group reads each variable that it writes only at the very element that it writes.
 
     Then no tile reads what an earlier tile wrote.
     """
     own = {variable for node in results for variable in written[node]}
     whole = [written[node] for node in results]
-    for node in step:
+    for node in group:
         for source in node.inputs:
             read = variables_of(viewed(source))
             if own.isdisjoint(read):
@@ -133,15 +140,15 @@ def _reads_in_place(step: Step, results: Sequence[Node], written: Mapping[Node, 
     return True
 
 
-def _drop_conflicts(committed: dict[Step, list[Node]], written: Mapping[Node, list[Variable]]) -> None:
+def _drop_conflicts(committed: dict[Group, list[Node]], written: Mapping[Node, list[Variable]]) -> None:
     """Take out the groups that write a variable which another of the groups reads."""
     reads = {
-        step: {
-            variable for node in step for source in node.inputs for variable in variables_of(viewed(source))
+        group: {
+            variable for node in group for source in node.inputs for variable in variables_of(viewed(source))
         }
-        for step in committed
+        for group in committed
     }
-    for step, results in list(committed.items()):
+    for group, results in list(committed.items()):
         own = {variable for node in results for variable in written[node]}
-        if any(other is not step and not own.isdisjoint(reads[other]) for other in committed):
-            del committed[step]
+        if any(other is not group and not own.isdisjoint(reads[other]) for other in committed):
+            del committed[group]

@@ -1,8 +1,10 @@
-"""Pass: what only depends on constants and on sizes is computed once, now. Results are the same bits."""
+"""Constant folding: what only depends on constants and on sizes is computed once, now.
+
+Results are the same bits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -10,13 +12,13 @@ import numpy as np
 from dltrain.autodiff.leaves import Constant
 from dltrain.autodiff.ops.bases import View
 from dltrain.autodiff.ops.reduce import Size
-from dltrain.compiler.ir import Node, rebuild
+from dltrain.compiler.ir import Lowered, Node
 
 LARGEST = 65_536  # elements; a larger result is kept only if its inputs were as large
 
 
-def fold_constants(outputs: Sequence[Node]) -> list[Node]:
-    return rebuild(outputs, _folded)
+def fold_constants(program: Lowered) -> Lowered:
+    return program.rebuilt(_folded)
 
 
 def _folded(node: Node) -> Node:

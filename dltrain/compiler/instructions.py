@@ -1,4 +1,4 @@
-"""From steps with arrays to instructions: what is to be computed or copied, and where."""
+"""From groups with arrays to instructions: what is to be computed or copied, and where."""
 
 from __future__ import annotations
 
@@ -11,35 +11,34 @@ import numpy as np
 from dltrain.autodiff.ops.bases import View
 from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array
-from dltrain.compiler.commit import Update
-from dltrain.compiler.ir import Node
-from dltrain.compiler.schedule import Step
+from dltrain.compiler.ir import Node, Update
+from dltrain.compiler.schedule import Group
 from dltrain.compiler.storage import Storage
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """Nodes of a step to be computed; or, where `copy` is (source, target), a copy that belongs to one."""
+    """Nodes of a group to be computed; or, where `copy` is (source, target), a copy that belongs to one."""
 
-    nodes: Step
+    nodes: Group
     copy: tuple[Array, Array] | None = None
 
 
-def instructions(steps: Sequence[Step], arrays: Mapping[Node, Array]) -> list[Instruction]:
-    """What the steps come to; a result that is in place already needs nothing."""
+def instructions(groups: Sequence[Group], arrays: Mapping[Node, Array]) -> list[Instruction]:
+    """What the groups come to; a result that is in place already needs nothing."""
     result: list[Instruction] = []
-    for step in steps:
-        node = step[0]
+    for group in groups:
+        node = group[0]
         if isinstance(node.op, Pack):
             result += _pack_copies(node, arrays)
         elif not isinstance(node.op, View):
-            result.append(Instruction(step))
+            result.append(Instruction(group))
         elif not _is_view(node, arrays):
             source = node.op.view(arrays[node.inputs[0]], node.spec.sizes)
             if np.may_share_memory(source, arrays[node.inputs[0]]):
-                result.append(Instruction(step, (source, arrays[node])))
+                result.append(Instruction(group, (source, arrays[node])))
             else:
-                result.append(Instruction(step))  # NumPy makes the copy each time
+                result.append(Instruction(group))  # NumPy makes the copy each time
     return result
 
 

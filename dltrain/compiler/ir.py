@@ -5,13 +5,14 @@ The user's tensors stay as they are; each node remembers the tensor that it come
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dltrain.autodiff.graph import Op, ReadVariable, Tensor
+from dltrain.autodiff.graph import Op, ReadVariable, Tensor, Variable
 from dltrain.autodiff.leaves import Constant, Placeholder
+from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array, Spec
 from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError
@@ -42,20 +43,74 @@ class Copy(Op, abstract=True):
         np.copyto(out, x)
 
 
-def lower(tensors: Sequence[Tensor], fed: Sequence[Tensor], sizes: Mapping[str, int]) -> list[Node]:
-    """Nodes for `tensors` and for what they are computed from; all else of the graph is left out (pruned).
+Update = tuple[Variable, Node]
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A `Program` of nodes.
+
+    Attributes:
+        inputs: placeholders, one for each tensor that the run is given.
+        fetches: what the run returns.
+        updates: variables with their new values.
+        guards: what must be finite, with the tensors that say so.
+    """
+
+    inputs: tuple[Node, ...]
+    fetches: tuple[Node, ...]
+    updates: tuple[Update, ...]
+    guards: tuple[tuple[Tensor, Node], ...]
+
+    @property
+    def results(self) -> list[Node]:
+        """All that the run has to compute; a node may stand there more than once."""
+        return [*self.fetches, *self.guarded, *(value for _, value in self.updates)]
+
+    @property
+    def guarded(self) -> list[Node]:
+        """What must be finite."""
+        return [node for _, node in self.guards]
+
+    def rebuilt(self, transform: Callable[[Node], Node]) -> Lowered:
+        """With `transform` applied to every node after it was applied to the node's inputs."""
+        new: dict[Node, Node] = {}
+        for node in postorder(self.results):
+            new[node] = transform(node.with_inputs(tuple(new[source] for source in node.inputs)))
+        return self.replaced(new)
+
+    def replaced(self, new: Mapping[Node, Node]) -> Lowered:
+        """With other nodes in place of the results."""
+        return replace(
+            self,
+            fetches=tuple(new[node] for node in self.fetches),
+            updates=tuple((variable, new[value]) for variable, value in self.updates),
+            guards=tuple((tensor, new[node]) for tensor, node in self.guards),
+        )
+
+
+def lower(program: Program, sizes: Mapping[str, int]) -> Lowered:
+    """The program as nodes; all else of its graph is left out (dead-code elimination).
 
     Arguments:
-        fed: tensors whose values the run is given; whatever they are, they become placeholders.
         sizes: of the named dimensions.
 
     Raises:
         GraphError: a placeholder is needed but not fed, or a named dimension has no size.
     """
+    updates = program.updates
+    guards = (*program.guards, *updates.guards)
     nodes: dict[Tensor, Node] = {}
-    for tensor in postorder(tensors, lambda tensor: () if tensor in fed else tensor.inputs):
+    fed = set(program.inputs)
+    needed = [*program.fetches, *(value for _, value in updates.pairs), *guards, *program.inputs]
+    for tensor in postorder(needed, lambda tensor: () if tensor in fed else tensor.inputs):
         nodes[tensor] = _lowered(tensor, nodes, tensor in fed, sizes)
-    return [nodes[tensor] for tensor in tensors]
+    return Lowered(
+        inputs=tuple(nodes[tensor] for tensor in program.inputs),
+        fetches=tuple(nodes[tensor] for tensor in program.fetches),
+        updates=tuple((variable, nodes[value]) for variable, value in updates.pairs),
+        guards=tuple((tensor, nodes[tensor]) for tensor in guards),
+    )
 
 
 def _lowered(tensor: Tensor, nodes: Mapping[Tensor, Node], fed: bool, sizes: Mapping[str, int]) -> Node:
@@ -75,14 +130,6 @@ def _lowered(tensor: Tensor, nodes: Mapping[Tensor, Node], fed: bool, sizes: Map
             fix="give it a value in feed_dict",
         )
     return Node(tensor.op, tuple(nodes[source] for source in tensor.inputs), spec, tensor)
-
-
-def rebuild(outputs: Sequence[Node], transform: Callable[[Node], Node]) -> list[Node]:
-    """The outputs, with `transform` applied to every node after it was applied to the node's inputs."""
-    new: dict[Node, Node] = {}
-    for node in postorder(outputs):
-        new[node] = transform(node.with_inputs(tuple(new[source] for source in node.inputs)))
-    return [new[node] for node in outputs]
 
 
 class KernelError(Exception):

@@ -1,4 +1,4 @@
-"""Pass: an array for every node, with memory shared by values that do not live at the same time.
+"""Buffer assignment by liveness: an array for every node; values that do not live at one time share memory.
 
 - A view uses the memory of what it views.
 - A result that is packed into a vector is computed right at its place in the vector, and the vector of
@@ -24,7 +24,7 @@ from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array, Spec
 from dltrain.compiler.commit import variables_of, viewed
 from dltrain.compiler.ir import Node, explained
-from dltrain.compiler.schedule import Step
+from dltrain.compiler.schedule import Group
 from dltrain.compiler.storage import Storage, aligned_empty
 from dltrain.errors import GraphError
 
@@ -57,7 +57,7 @@ class Blocks:
 
 
 def allocate(
-    steps: Sequence[Step],
+    groups: Sequence[Group],
     kept: Sequence[Node],
     targets: Mapping[Node, Array],
     storage: Storage,
@@ -67,26 +67,26 @@ def allocate(
     """Arrays for all nodes but those that never leave their group.
 
     Arguments:
-        kept: nodes that are read after the last step: fetches, guards and new values of variables.
+        kept: nodes that are read after the last group: fetches, guards and new values of variables.
         targets: memory that some nodes must write, from `direct_targets`.
         share: whether memory may be shared at all; without it each node has its own.
 
     Returns:
         the arrays, and the bytes allocated for results.
     """
-    return _Allocation(steps, kept, targets, storage, share).run()
+    return _Allocation(groups, kept, targets, storage, share).run()
 
 
 class _Allocation:
     def __init__(
         self,
-        steps: Sequence[Step],
+        groups: Sequence[Group],
         kept: Sequence[Node],
         targets: Mapping[Node, Array],
         storage: Storage,
         share: bool,
     ) -> None:
-        self.steps, self.kept, self.targets, self.storage, self.share = steps, kept, targets, storage, share
+        self.groups, self.kept, self.targets, self.storage, self.share = groups, kept, targets, storage, share
         self.blocks = Blocks()
         self.arrays: dict[Node, Array] = {}
         self.block_of: dict[Node, int] = {}
@@ -94,17 +94,17 @@ class _Allocation:
         self.last_use = self._find_last_uses()
 
     def run(self) -> tuple[dict[Node, Array], int]:
-        for number, step in enumerate(self.steps):
-            members = set(step)
-            for node in step:
+        for number, group in enumerate(self.groups):
+            members = set(group)
+            for node in group:
                 for source in node.inputs:
                     if source not in members and source not in self.arrays:
                         self.arrays[source] = self._leaf(source)
-            for position, node in enumerate(step):
+            for position, node in enumerate(group):
                 if node in self.last_use:
-                    self.arrays[node] = self._result(node, number, step, position)
+                    self.arrays[node] = self._result(node, number, group, position)
             if self.share:
-                self._release(number, step)
+                self._release(number, group)
         for node in self.kept:
             if node not in self.arrays:
                 self.arrays[node] = self._leaf(node)
@@ -121,7 +121,7 @@ class _Allocation:
                 assert isinstance(node.op, Placeholder)
                 return aligned_empty(prod(node.spec.sizes), node.spec.dtype).reshape(node.spec.sizes)
 
-    def _result(self, node: Node, number: int, step: Step, position: int) -> Array:
+    def _result(self, node: Node, number: int, group: Group, position: int) -> Array:
         if node in self.targets:
             return self.targets[node]
         if isinstance(node.op, View):
@@ -140,7 +140,7 @@ class _Allocation:
             if vector not in self.arrays:
                 self._take(vector)
             return self.arrays[vector][start : start + prod(node.spec.sizes)].reshape(node.spec.sizes)
-        elif self.share and (heir_of := self._reusable_input(node, number, step, position)) is not None:
+        elif self.share and (heir_of := self._reusable_input(node, number, group, position)) is not None:
             self.block_of[node] = self.block_of.pop(heir_of)
             return self.arrays[heir_of]
         if node not in self.arrays:
@@ -150,21 +150,21 @@ class _Allocation:
     def _take(self, node: Node) -> None:
         self.arrays[node], self.block_of[node] = self.blocks.take(node.spec)
 
-    def _reusable_input(self, node: Node, number: int, step: Step, position: int) -> Node | None:
+    def _reusable_input(self, node: Node, number: int, group: Group, position: int) -> Node | None:
         """An input of the group with the node's spec that is not read after this node, nor through a view."""
         if not isinstance(node.op, Elementwise):
             return None
-        still_read = {source for later in step[position + 1 :] for source in later.inputs}
+        still_read = {source for later in group[position + 1 :] for source in later.inputs}
         still_read.update(
-            viewed(source) for member in step for source in member.inputs if isinstance(source.op, View)
+            viewed(source) for member in group for source in member.inputs if isinstance(source.op, View)
         )
         if not node.op.in_place:
             still_read.update(node.inputs)
-        for member in step[: position + 1]:
+        for member in group[: position + 1]:
             for source in member.inputs:
                 if (
                     source in self.block_of
-                    and source not in step
+                    and source not in group
                     and source.spec == node.spec
                     and self.last_use[source] == number
                     and source not in still_read
@@ -172,8 +172,8 @@ class _Allocation:
                     return source
         return None
 
-    def _release(self, number: int, step: Step) -> None:
-        for root in {self._root(source) for node in step for source in (*node.inputs, node)}:
+    def _release(self, number: int, group: Group) -> None:
+        for root in {self._root(source) for node in group for source in (*node.inputs, node)}:
             if root in self.block_of and self.last_use[root] == number:
                 self.blocks.give_back(self.block_of.pop(root))
 
@@ -185,8 +185,8 @@ class _Allocation:
     def _find_packed(self) -> dict[Node, tuple[Node, int]]:
         """For results that are packed into one vector: the vector, and where in it they start."""
         places: dict[Node, tuple[Node, int]] = {}
-        for step in self.steps:
-            vector = step[0]
+        for group in self.groups:
+            vector = group[0]
             if isinstance(vector.op, Pack):
                 start = 0
                 for source in vector.inputs:
@@ -197,16 +197,16 @@ class _Allocation:
         return places
 
     def _find_last_uses(self) -> dict[Node, int]:
-        """The last step that reads each node's memory; a node only read in its own group has none."""
+        """The last group that reads each node's memory; a node only read in its own group has none."""
         last: dict[Node, int] = {}
-        for number, step in enumerate(self.steps):
-            members = set(step)
-            for node in step:
+        for number, group in enumerate(self.groups):
+            members = set(group)
+            for node in group:
                 for source in node.inputs:
                     if source not in members:
                         last[source] = last[self._root(source)] = number
         for node in self.kept:
-            last[node] = last[self._root(node)] = len(self.steps)
+            last[node] = last[self._root(node)] = len(self.groups)
         for node in self.targets:
-            last.setdefault(node, len(self.steps))
+            last.setdefault(node, len(self.groups))
         return last

@@ -1,19 +1,19 @@
-"""Pass: equal ops on equal inputs become one node. Results are the same bits."""
+"""Common-subexpression elimination: equal ops on equal inputs become one node. Results are the same bits."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 
 from dltrain.autodiff.graph import ReadVariable
 from dltrain.autodiff.leaves import Constant, Placeholder
-from dltrain.compiler.ir import Node, rebuild
+from dltrain.compiler.ir import Lowered, Node
 
 LARGEST_CONSTANT = 4096  # bytes; larger constants are not compared
 
 
-def merge(outputs: Sequence[Node]) -> list[Node]:
+def merge(program: Lowered) -> Lowered:
     first: dict[Hashable, Node] = {}
-    return rebuild(outputs, lambda node: first.setdefault(_key(node), node))
+    return program.rebuilt(lambda node: first.setdefault(_key(node), node))
 
 
 def _key(node: Node) -> Hashable:

@@ -1,4 +1,4 @@
-"""Pass: reassociation. Numbers that multiply or divide an array one after the other do it as one.
+"""Reassociation: numbers that multiply or divide an array one after the other do it as one.
 
 (x * a) / b, with a and b single numbers, becomes x * (a / b): one pass over x fewer. Results differ by
 rounding.
@@ -7,16 +7,15 @@ rounding.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 from dltrain.autodiff.ops.arithmetic import Divide, Multiply
 from dltrain.autodiff.walk import postorder
-from dltrain.compiler.ir import Node
+from dltrain.compiler.ir import Lowered, Node
 
 
-def reassociate(outputs: Sequence[Node]) -> list[Node]:
-    order = postorder(outputs)
-    uses = Counter([*outputs, *(source for node in order for source in node.inputs)])
+def reassociate(program: Lowered) -> Lowered:
+    order = postorder(program.results)
+    uses = Counter([*program.results, *(source for node in order for source in node.inputs)])
     new: dict[Node, Node] = {}
     for node in order:
         joined = node.with_inputs(tuple(new[source] for source in node.inputs))
@@ -24,7 +23,7 @@ def reassociate(outputs: Sequence[Node]) -> list[Node]:
         if scaled is not None and uses[scaled] == 1 and _scaled(new[scaled]) is not None:
             joined = _joined(joined, new[scaled])
         new[node] = joined
-    return [new[node] for node in outputs]
+    return program.replaced(new)
 
 
 def _scaled(node: Node) -> Node | None:

@@ -1,8 +1,8 @@
-"""Pass: algebra on the nodes. Every rule keeps the same bits."""
+"""Algebraic simplification: nodes become cheaper ones with the same value. Every rule keeps the same bits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,13 +12,13 @@ from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.ops.logic import Cast
 from dltrain.autodiff.ops.shape import BroadcastTo, Reshape
 from dltrain.autodiff.spec import broadcast_shapes
-from dltrain.compiler.ir import Node, rebuild
+from dltrain.compiler.ir import Lowered, Node
 
 Rule = Callable[[Node], Node]
 
 
-def rewrite(outputs: Sequence[Node]) -> list[Node]:
-    return rebuild(outputs, _rewritten)
+def rewrite(program: Lowered) -> Lowered:
+    return program.rebuilt(_rewritten)
 
 
 def _rewritten(node: Node) -> Node:

@@ -1,4 +1,4 @@
-"""Pass: the order of the steps, and which elementwise steps run as one group.
+"""Scheduling and loop fusion: the order of the nodes, and which elementwise ones run as one group.
 
 The order is by need: a node stands close before what first needs it, so that values live short. A group
 takes up elementwise nodes of one shape and waits until a node outside of it needs one of its results; what
@@ -13,20 +13,20 @@ from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.walk import postorder
 from dltrain.compiler.ir import Node
 
-Step = tuple[Node, ...]  # one node, or the nodes of an elementwise group in order
+Group = tuple[Node, ...]  # one node, or the nodes of an elementwise group in order
 
 
-def schedule(outputs: Sequence[Node]) -> list[Step]:
-    """One step a node."""
+def schedule(outputs: Sequence[Node]) -> list[Group]:
+    """A group for each node that is to be computed."""
     return [(node,) for node in postorder(outputs) if not node.is_leaf]
 
 
-def group_elementwise(steps: Sequence[Step]) -> list[Step]:
+def group_elementwise(groups: Sequence[Group]) -> list[Group]:
     """The same nodes, with elementwise ones of one shape in groups."""
-    return list(_grouped(node for step in steps for node in step))
+    return list(_grouped(node for group in groups for node in group))
 
 
-def _grouped(nodes: Iterator[Node]) -> Iterator[Step]:
+def _grouped(nodes: Iterator[Node]) -> Iterator[Group]:
     waiting: dict[tuple[int, ...], dict[Node, None]] = {}  # groups by shape; none depends on another
     for node in nodes:
         shape = node.spec.sizes if isinstance(node.op, Elementwise) else None

@@ -2,5 +2,6 @@
 
 from dltrain.execution.checking import check_gradients
 from dltrain.execution.session import Session
+from dltrain.execution.tracing import trace
 
-__all__ = ["Session", "check_gradients"]
+__all__ = ["Session", "check_gradients", "trace"]

@@ -1,123 +1,92 @@
-"""PlannedFunction: a run as a function, compiled once for each set of its inputs' sizes."""
+"""Function: a program that a session runs, compiled once for each set of sizes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dltrain.autodiff.graph import Graph, Tensor, TensorLike, Updates, Variable
+from dltrain.autodiff.graph import Tensor, TensorLike
+from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array, as_array
 from dltrain.errors import GraphError
-from dltrain.execution.compile import Plan
+from dltrain.execution.fetches import Fetches, structured
+from dltrain.execution.plan import Plan
 
-Fetches = Any
-"""A Tensor or Updates, or a list, tuple or dict of fetches; a run returns the same structure of values."""
+if TYPE_CHECKING:
+    from dltrain.execution.session import Session
 
 
-class PlannedFunction:
-    """A function of the inputs' values; see `Session.make_callable`."""
+class Function:
+    """A program as a function of its inputs' values; see `Session.compile`.
 
-    def __init__(
-        self,
-        graph: Graph,
-        compile_plan: Callable[[PlannedFunction, Mapping[str, int]], Plan],
-        fetches: Fetches,
-        inputs: Sequence[Tensor],
-        require_finite: Sequence[Tensor],
-    ) -> None:
-        self.tensors: list[Tensor] = []
-        self.updates: tuple[tuple[Variable, Tensor], ...] = ()
-        self._collect(fetches)
-        self.inputs = tuple(inputs)
-        self.guards = tuple(require_finite)
-        self._compile = compile_plan
-        self._fetches = fetches
-        self._plans: dict[tuple[tuple[int, ...], ...], Plan] = {}
-        for tensor in (*self.tensors, *self.inputs, *self.guards):
-            if not isinstance(tensor, Tensor) or tensor.graph is not graph:
-                raise GraphError(f"{tensor!r} is no tensor of this session's graph")
+    Attributes:
+        program: what it computes.
+    """
+
+    def __init__(self, session: Session, program: Program, structure: Fetches) -> None:
+        self.program = program
+        self._session, self._structure = session, structure
+        dimensions = [name for tensor in program.inputs for name in tensor.shape if isinstance(name, str)]
+        self._dimensions = tuple(dict.fromkeys(dimensions))
+        self._bound: dict[tuple[int, ...], BoundFunction] = {}
 
     def __call__(self, *values: TensorLike) -> Any:
         """Run on these values, one for each input; see `Session.run`."""
-        if len(values) != len(self.inputs):
-            raise GraphError(f"{len(values)} values given for {len(self.inputs)} inputs")
-        arrays = [_as_fed(value, tensor) for value, tensor in zip(values, self.inputs, strict=True)]
-        plan = self._plan(tuple(array.shape for array in arrays))
-        for buffer, array in zip(plan.inputs, arrays, strict=True):
-            np.copyto(buffer, array)
-        return self._structured(plan.run())
+        return structured(self._structure, iter(self.results(values)))
+
+    def results(self, values: Sequence[TensorLike]) -> list[Array]:
+        """The values of the program's fetches for these of its inputs; for errors see `Session.run`."""
+        inputs = self.program.inputs
+        if len(values) != len(inputs):
+            raise GraphError(f"{len(values)} values given for {len(inputs)} inputs")
+        arrays = [_as_fed(value, tensor) for value, tensor in zip(values, inputs, strict=True)]
+        sizes = _bound_sizes(inputs, arrays)
+        with self._session.lock:
+            plan = self.bind(**sizes).plan
+            for buffer, array in zip(plan.inputs, arrays, strict=True):
+                np.copyto(buffer, array)
+            return plan.run()
 
     def bind(self, **sizes: int) -> BoundFunction:
         """The function for given sizes of the named dimensions, to be fed by filling its own input arrays.
 
+        Compiled when first asked for.
+
         Raises:
-            GraphError: a named dimension of an input has no size.
+            GraphError: a named dimension of an input has no size; see `compile_plan` for more.
         """
-        shapes = tuple(tensor.spec.bind(sizes).sizes for tensor in self.inputs)
-        return BoundFunction(self, self._plan(shapes))
-
-    def _plan(self, shapes: tuple[tuple[int, ...], ...]) -> Plan:
-        plan = self._plans.get(shapes)
-        if plan is None:
-            sizes = _bound_sizes(self.inputs, shapes)
-            plan = self._plans[shapes] = self._compile(self, sizes)
-        return plan
-
-    def _collect(self, fetches: Fetches) -> None:
-        match fetches:
-            case Tensor():
-                self.tensors.append(fetches)
-            case Updates():
-                self.updates = (Updates(self.updates) + fetches).pairs
-            case list() | tuple():
-                for fetch in fetches:
-                    self._collect(fetch)
-            case dict():
-                for fetch in fetches.values():
-                    self._collect(fetch)
-            case _:
-                raise GraphError(
-                    f"{fetches!r} cannot be fetched",
-                    fix="fetch tensors, updates, or lists, tuples, dicts of them",
-                )
-
-    def _structured(self, results: Sequence[Array]) -> Any:
-        return _structured(self._fetches, iter(results))
+        try:
+            key = tuple([sizes[name] for name in self._dimensions])
+        except KeyError as error:
+            raise GraphError(f"dimension {error} has no size", fix="name it: bind(batch=128)") from None
+        bound = self._bound.get(key)
+        if bound is None:
+            with self._session.lock:
+                plan = self._session.plan(self.program, dict(zip(self._dimensions, key, strict=True)))
+                bound = self._bound.setdefault(key, BoundFunction(self._session, plan, self._structure))
+        return bound
 
 
 class BoundFunction:
-    """A `PlannedFunction` for one set of sizes.
+    """A `Function` for one set of sizes.
 
     Attributes:
         inputs: arrays, one for each input, to be filled before each call.
+        plan: what it runs.
     """
 
-    def __init__(self, function: PlannedFunction, plan: Plan) -> None:
-        self.inputs = plan.inputs
-        self.plan = plan
-        self._function = function
+    def __init__(self, session: Session, plan: Plan, structure: Fetches) -> None:
+        self.inputs, self.plan = plan.inputs, plan
+        self._lock, self._structure = session.lock, structure
 
-    def __call__(self) -> Any:
-        """Run on what `inputs` hold; see `Session.run`."""
-        return self._function._structured(self.plan.run())
-
-
-def _structured(fetches: Fetches, results: Iterator[Array]) -> Any:
-    """The next results in the structure of the fetches."""
-    match fetches:
-        case Tensor():
-            array = next(results)
-            return array.item() if array.ndim == 0 else array
-        case Updates():
-            return None
-        case dict():
-            return {key: _structured(fetch, results) for key, fetch in fetches.items()}
-        case tuple():
-            return tuple([_structured(fetch, results) for fetch in fetches])
-        case _:
-            return [_structured(fetch, results) for fetch in fetches]
+    def __call__(self, limit: float = inf) -> Any:
+        """Run on what `inputs` hold; see `Session.run`, and `Plan.run` for the limit."""
+        with self._lock:
+            results = self.plan.run(limit)
+        return structured(self._structure, iter(results))
 
 
 def _as_fed(value: TensorLike, tensor: Tensor) -> Array:
@@ -137,7 +106,7 @@ def _as_fed(value: TensorLike, tensor: Tensor) -> Array:
     return array
 
 
-def _bound_sizes(inputs: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) -> dict[str, int]:
+def _bound_sizes(inputs: Sequence[Tensor], arrays: Sequence[Array]) -> dict[str, int]:
     """The size of each named dimension.
 
     Raises:
@@ -145,8 +114,8 @@ def _bound_sizes(inputs: Sequence[Tensor], shapes: Sequence[tuple[int, ...]]) ->
     """
     sizes: dict[str, int] = {}
     first: dict[str, Tensor] = {}
-    for tensor, shape in zip(inputs, shapes, strict=True):
-        for dimension, size in zip(tensor.shape, shape, strict=True):
+    for tensor, array in zip(inputs, arrays, strict=True):
+        for dimension, size in zip(tensor.shape, array.shape, strict=True):
             if isinstance(dimension, str) and sizes.setdefault(dimension, size) != size:
                 other = first[dimension]
                 raise GraphError(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import operator
+from collections import deque
 from dataclasses import dataclass
-from math import isfinite
+from functools import cached_property
+from math import inf, isfinite
 
 import numpy as np
 
 from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.spec import Array
 from dltrain.backends.calls import NodesCall
+from dltrain.backends.numpy.tiles import Call
 from dltrain.compiler.ir import KernelError, explained
 from dltrain.errors import DivergedError, GraphError
 
@@ -43,26 +47,29 @@ class Plan:
         """Memory allocated for the plan, besides its inputs and constants."""
         return self.buffers + self.scratch
 
-    def run(self) -> list[Array]:
+    def run(self, limit: float = inf) -> list[Array]:
         """Run once on what the inputs hold.
+
+        Arguments:
+            limit: what guards without dimensions must stay below.
 
         Returns:
             copies of the fetched values, as they were before the commit.
 
         Raises:
             GraphError: a kernel refused its input; names op and place. Nothing was committed.
-            DivergedError: a guard is not finite; nothing was committed.
+            DivergedError: a guard is not finite, or not below the limit; nothing was committed.
         """
         kernel: NodesCall | None = None
-        compute, commit = self.joined
         try:
             with np.errstate(all="ignore"):
-                for kernel in compute:
+                for kernel in self.joined[0]:
                     kernel.call()
-                self._check_guards()
+                self._check_guards(limit)
                 results = [array.copy() for array in self.fetches]
-                for kernel in commit:
-                    kernel.call()
+                kernel = None
+                # One call of C, within which Python handles no signal: an interrupt leaves all or nothing.
+                deque(map(operator.call, self._commit_calls), maxlen=0)
         except DivergedError:
             raise
         except KernelError as failure:
@@ -73,9 +80,19 @@ class Plan:
             raise explained(error, kernel.nodes[0]) from error
         return results
 
-    def _check_guards(self) -> None:
+    @cached_property
+    def _commit_calls(self) -> tuple[Call, ...]:
+        return tuple(kernel.call for kernel in self.joined[1])
+
+    def _check_guards(self, limit: float) -> None:
         for tensor, array in self.guards:
-            # Of a single number math knows it in a tenth of the time.
-            if not (isfinite(array.item()) if array.size == 1 else np.isfinite(array).all()):
-                found = f"it is {array.item()}" if array.size == 1 else "some of its elements are nan or inf"
-                raise DivergedError(f"{tensor.name} is not finite", where=tensor.source, why=found)
+            if array.ndim == 0:
+                if not -inf < (value := array.item()) < limit:
+                    found = f"below {limit:.3g}" if isfinite(value) else "finite"
+                    raise DivergedError(
+                        f"{tensor.name} is not {found}", where=tensor.source, why=f"it is {value}"
+                    )
+            # Of what is not finite the sum of squares is not either; of large numbers it may overflow too.
+            elif not isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
+                why = "some of its elements are nan or inf"
+                raise DivergedError(f"{tensor.name} is not finite", where=tensor.source, why=why)

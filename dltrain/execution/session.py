@@ -6,16 +6,19 @@ import gc
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any, Literal, TypeVar
 
 from dltrain.autodiff.graph import Graph, Tensor, TensorLike, Variable, default_graph
+from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array, as_array
 from dltrain.backends.c.compiler import find_compiler
 from dltrain.backends.c.rows import native_take_rows
 from dltrain.compiler.storage import Storage
 from dltrain.errors import CompilerError, DltrainWarning, GraphError, StorageError
 from dltrain.execution.compile import PASSES, Plan, compile_plan
-from dltrain.execution.function import Fetches, PlannedFunction
+from dltrain.execution.fetches import Fetches, program_of, structured
+from dltrain.execution.function import Function
 
 Kernels = Literal["numpy", "native", "auto"]
 Made = TypeVar("Made")
@@ -64,7 +67,8 @@ class Session:
         compiler = self._c_compiler
         self.take_rows = None if compiler is None else self._or_numpy(lambda: native_take_rows(compiler))
         self._storage = Storage()
-        self._callables: dict[Any, PlannedFunction] = {}
+        self._functions: dict[Program, Function] = {}  # of `run`
+        self.lock = RLock()
 
     def __enter__(self) -> Session:
         return self
@@ -90,16 +94,18 @@ class Session:
 
         Raises:
             GraphError: a feed does not fit, a placeholder is not fed, or a kernel refused its input.
+            DivergedError: what must be finite for the updates is not; nothing was committed.
         """
-        feeds = dict(feed_dict or {})
-        key = (_structure(fetches), tuple(feeds))
-        if key not in self._callables:
-            self._callables[key] = self.make_callable(fetches, list(feeds))
-        return self._callables[key](*feeds.values())
+        feeds = feed_dict or {}
+        program = program_of(fetches, feeds)
+        function = self._functions.get(program)
+        if function is None:
+            function = self._functions[program] = self.compile(program)
+        return structured(fetches, iter(function.results(list(feeds.values()))))
 
     def make_callable(
         self, fetches: Fetches, inputs: Sequence[Tensor] = (), *, require_finite: Sequence[Tensor] = ()
-    ) -> PlannedFunction:
+    ) -> Function:
         """The run as a plain function of the inputs' values; compiled once for each set of their sizes.
 
         Arguments:
@@ -108,12 +114,37 @@ class Session:
         Raises:
             GraphError: a fetch or an input is not of this session's graph.
         """
-        return PlannedFunction(self.graph, self._compile, fetches, inputs, require_finite)
+        return self.compile(program_of(fetches, inputs, require_finite), fetches)
+
+    def compile(self, program: Program, structure: Fetches = None) -> Function:
+        """The program as a function; its plans are made when it is first called with inputs of new sizes.
+
+        Arguments:
+            structure: in which the function returns the program's fetches; default a tuple.
+
+        Raises:
+            GraphError: a tensor of the program is not of this session's graph.
+        """
+        for tensor in (*program.fetches, *program.inputs, *program.guards):
+            if not isinstance(tensor, Tensor) or tensor.graph is not self.graph:
+                raise GraphError(f"{tensor!r} is no tensor of this session's graph")
+        return Function(self, program, program.fetches if structure is None else structure)
+
+    def plan(self, program: Program, sizes: Mapping[str, int]) -> Plan:
+        """The program compiled for these sizes of its named dimensions; see `compile_plan` for errors."""
+        self._prepare(self.graph.variables)
+
+        def compiled() -> Plan:
+            return compile_plan(program, sizes, self._storage, self._passes, self._c_compiler)
+
+        with _collector_paused():
+            return self._or_numpy(compiled) or compiled()
 
     def value(self, variable: Variable) -> Array:
         """A copy of the variable's value."""
-        self._prepare([variable])
-        return self._storage.array(variable).copy()
+        with self.lock:
+            self._prepare([variable])
+            return self._storage.array(variable).copy()
 
     def assign(self, variable: Variable, value: TensorLike) -> None:
         """Give the variable a value.
@@ -121,17 +152,19 @@ class Session:
         Raises:
             GraphError: the value's shape or dtype is not the variable's.
         """
-        self._prepare([variable])
         array = as_array(value, variable.dtype)
         if array.shape != variable.shape:
             raise GraphError(
                 f"variable {variable.name!r} is {variable.spec}, the value's shape {array.shape}"
             )
-        self._storage.array(variable)[...] = array
+        with self.lock:
+            self._prepare([variable])
+            self._storage.array(variable)[...] = array
 
     def state(self) -> dict[str, Array]:
         """Copies of the values of all variables of the graph, by name."""
-        return {variable.name: self.value(variable) for variable in self.graph.variables}
+        with self.lock:
+            return {variable.name: self.value(variable) for variable in self.graph.variables}
 
     def load_state(self, state: Mapping[str, Array]) -> None:
         """Give all variables of the graph the values of a `state()`, all or none.
@@ -152,27 +185,10 @@ class Session:
                 raise GraphError(
                     f"variable {name!r} is {variable.spec} but its value {array.dtype}{list(array.shape)}"
                 )
-        self._allocate()
-        for name, variable in variables.items():
-            self._storage.array(variable)[...] = state[name]
-
-    def _compile(self, function: PlannedFunction, sizes: Mapping[str, int]) -> Plan:
-        self._prepare(self.graph.variables)
-
-        def compiled() -> Plan:
-            return compile_plan(
-                function.tensors,
-                function.updates,
-                function.inputs,
-                function.guards,
-                sizes,
-                self._storage,
-                self._passes,
-                self._c_compiler,
-            )
-
-        with _collector_paused():
-            return self._or_numpy(compiled) or compiled()
+        with self.lock:
+            self._allocate()
+            for name, variable in variables.items():
+                self._storage.array(variable)[...] = state[name]
 
     def _or_numpy(self, natively: Callable[[], Made]) -> Made | None:
         """What `natively` makes; with "auto" None where it fails, and NumPy's kernels from then on."""
@@ -211,14 +227,3 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _structure(fetches: Fetches) -> Any:
-    """The fetches as something that can be a dictionary's key."""
-    match fetches:
-        case list() | tuple():
-            return type(fetches), tuple(_structure(fetch) for fetch in fetches)
-        case dict():
-            return dict, tuple((key, _structure(fetch)) for key, fetch in fetches.items())
-        case _:
-            return fetches

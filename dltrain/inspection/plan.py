@@ -17,7 +17,7 @@ from dltrain.backends.calls import NodesCall
 from dltrain.compiler.ir import Node
 from dltrain.execution.compile import Plan
 from dltrain.runs.run import Run
-from dltrain.training.evaluation import BatchFunction
+from dltrain.training.batches import BatchFunction
 
 Mode = Literal["training", "evaluation"]
 
@@ -129,13 +129,11 @@ def report_plan(run: Run, mode: Mode) -> PlanReport:
 
 def batch_function(run: Run, mode: Mode) -> tuple[BatchFunction, int]:
     """What `fit` does with a batch, and how many examples a full one has."""
-    config, evaluation = run.config.train, run.network.evaluation
+    config, network = run.config.train, run.network
     if mode == "training":
-        training = run.training
-        function = BatchFunction(run.session, run.network, training.fetches, loss=training.minimized)
-        return function, config.batch_size
-    function = BatchFunction(run.session, run.network, evaluation.figures, loss=evaluation.loss)
-    return function, config.evaluation_batch_size
+        return BatchFunction(run.session, run.training), config.batch_size
+    evaluating = network.evaluating(network.evaluation.figures)
+    return BatchFunction(run.session, evaluating), config.evaluation_batch_size
 
 
 def product_operations(nodes: Iterable[Node]) -> int:

@@ -13,23 +13,24 @@ from pathlib import Path
 from typing import Self
 
 from dltrain.autodiff import Tensor
+from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
 from dltrain.errors import DivergedError
 from dltrain.execution import Session
-from dltrain.execution.function import Fetches
+from dltrain.execution.tracing import Traced
 from dltrain.files.atomic import sync_folder
 from dltrain.files.storage_errors import storage_errors
 from dltrain.files.temporary import temporary_folder
 from dltrain.runs.checkpoint_format import damaged
 from dltrain.runs.checkpoints import Checkpoint, write_checkpoint
 from dltrain.runs.saved_state import DescribedFailure, SavedState
-from dltrain.training.divergence import NonFiniteLoss, Traced, explained, trace
-from dltrain.training.network import Network, Training
+from dltrain.training.divergence import DivergedBatch, explained, loss_limit, trace_batch
+from dltrain.training.network import Network
 
 _BATCH = "batch:"
 
 
-def save_failure(path: Path, error: NonFiniteLoss, variables: Mapping[str, Array], state: SavedState) -> None:
+def save_failure(path: Path, error: DivergedBatch, variables: Mapping[str, Array], state: SavedState) -> None:
     """Makes the folder `path`, in place of an earlier failure; it is whole or absent. Raises StorageError."""
     arrays = {**variables, **{_BATCH + name: array for name, array in error.feeds.items()}}
     failed = state.model_copy(update={"failure": DescribedFailure(loss=error.loss, why=error.why)})
@@ -49,21 +50,22 @@ class Failure:
 
     Attributes:
         step: how many steps were made before.
-        loss: what was not finite.
+        program: what was run.
+        first_loss: see `loss_limit`.
         feeds: the batch.
         why: what the error said.
     """
 
     step: int
     session: Session
-    fetches: Fetches
-    loss: Tensor
+    program: Program
+    first_loss: float | None
     feeds: dict[Tensor, Array]
     why: str
 
     @classmethod
     def of(
-        cls, checkpoint: Checkpoint, saved: SavedState, network: Network, training: Training, session: Session
+        cls, checkpoint: Checkpoint, saved: SavedState, network: Network, training: Program, session: Session
     ) -> Self:
         """What a checkpoint that `save_failure` wrote holds; the session has its values already.
 
@@ -77,26 +79,25 @@ class Failure:
             if array is None or array.dtype != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
                 raise damaged(checkpoint.path, f"it holds no batch for {tensor.name}")
             feeds[tensor] = array
-        evaluation = network.evaluation
-        figures = {name: evaluation.figures[name] for name in evaluation.scalars}
-        fetches: dict[str, Fetches] = {
-            training.minimized.name: training.fetches,
-            evaluation.loss.name: figures,
-        }
-        if saved.failure.loss not in fetches:
+        evaluating = network.evaluating(network.evaluation.scalars)
+        programs = {program.guards[0].name: program for program in (training, evaluating)}
+        program = programs.get(saved.failure.loss)
+        if program is None:
             raise damaged(checkpoint.path, f"{saved.failure.loss!r} is no loss of the run")
-        loss = network.graph[saved.failure.loss]
-        return cls(checkpoint.step, session, fetches[loss.name], loss, feeds, saved.failure.why)
+        first_loss = saved.counters.first_loss if checkpoint.step and program is training else None
+        return cls(checkpoint.step, session, program, first_loss, feeds, saved.failure.why)
 
     def trace(self) -> list[Traced]:
-        """All that the loss is computed from, op by op."""
-        return trace(self.session, self.loss, self.feeds)
+        """See `trace_batch`."""
+        return trace_batch(self.session, self.program, self.feeds)
 
-    def again(self) -> NonFiniteLoss | None:
-        """The error that the step raises now; None if its loss is finite."""
-        function = self.session.make_callable(self.fetches, list(self.feeds), require_finite=[self.loss])
+    def again(self) -> DivergedBatch | None:
+        """The error that the step raises now; None if it does not fail."""
+        bound = self.session.compile(self.program).bind(batch=len(self.feeds[self.program.inputs[0]]))
+        for array, value in zip(bound.inputs, self.feeds.values(), strict=True):
+            array[...] = value
         try:
-            function(*self.feeds.values())
+            bound(loss_limit(self.first_loss))
         except DivergedError as error:
-            return explained(error, self.session, self.loss, self.feeds)
+            return explained(error, self.session, self.program, self.feeds, self.first_loss)
         return None

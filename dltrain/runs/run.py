@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
 from dltrain.config import dump, to_yaml
 from dltrain.datasets import Data
@@ -51,9 +52,10 @@ from dltrain.runs.environment import describe_environment, differences
 from dltrain.runs.failures import Failure, save_failure
 from dltrain.runs.metrics_files import MetricsFiles, read_columns, write_summary
 from dltrain.runs.saved_state import DescribedData, SavedState
-from dltrain.training.divergence import NonFiniteLoss, check_finite
-from dltrain.training.evaluation import Evaluator, Figures, batches_of, plain_figures
-from dltrain.training.network import Training, build_network
+from dltrain.training.batches import batches_of
+from dltrain.training.divergence import DivergedBatch, check_finite
+from dltrain.training.evaluation import Evaluator, Figures, plain_figures
+from dltrain.training.network import build_network
 from dltrain.training.records import Finished, Record
 from dltrain.training.run_config import RunConfig
 from dltrain.training.state import TrainingState
@@ -111,7 +113,7 @@ class Run:
             _ = self.training
 
     @cached_property
-    def training(self) -> Training:
+    def training(self) -> Program:
         """What a training step computes."""
         examples = self.trained_on.examples.get("train", 1)
         return self.network.add_training(self.config.total_steps(examples))
@@ -222,8 +224,9 @@ class Run:
                 if isinstance(record, Finished):
                     write_summary(self.directory.summary, record)
                 yield record
-        except NonFiniteLoss as error:
-            raise self._kept(error) from None
+        except DivergedBatch as error:
+            self._keep(error)
+            raise
 
     def evaluate_best(self, splits: Iterable[str]) -> dict[str, Figures]:
         """The figures of the best checkpoint on each of the splits; those of "test" go into `summary.json`.
@@ -270,14 +273,15 @@ class Run:
             data=self.trained_on,
         )
 
-    def _kept(self, error: NonFiniteLoss) -> NonFiniteLoss:
-        """The error, which says how to see it again if variables and batch could be saved."""
+    def _keep(self, error: DivergedBatch) -> None:
+        """Saves variables and batch, and adds to the error how to see it again."""
         try:
             save_failure(self.directory.failure, error, self.session.state(), self._saved_state())
         except StorageError as trouble:
-            return error.told(fix=f"{error.fix}; the step was not saved: {trouble}")
+            error.fix += f"; the step was not saved: {trouble}"
+            return
         path = shlex.quote(str(self.directory.path))
-        return error.told(fix=f"{error.fix}; to see the step op by op: dltrain replay {path}")
+        error.fix += f"; to see the step op by op: dltrain replay {path}"
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
 """The training loop: a run's config, the network that it describes, and the trainer, which yields records."""
 
 from dltrain.training.evaluation import Evaluator
-from dltrain.training.network import Network, Training, build_network
+from dltrain.training.network import Network, build_network
 from dltrain.training.records import CheckpointSaved, EpochDone, Finished, Record, Started, StepDone
 from dltrain.training.run_config import EarlyStopping, RunConfig, Train, Watched
 from dltrain.training.state import TrainingState
@@ -20,7 +20,6 @@ __all__ = [
     "StepDone",
     "Train",
     "Trainer",
-    "Training",
     "TrainingState",
     "Watched",
     "build_network",

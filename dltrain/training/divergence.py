@@ -1,110 +1,98 @@
-"""Why a loss is not finite: the batch is run once more op by op, to find where it began."""
+"""Why a batch made training diverge: it is run once more node by node, to find where that began."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
-from dltrain.autodiff import Tensor
-from dltrain.autodiff.graph import Variable
+from dltrain.autodiff import Tensor, Variable
+from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
 from dltrain.errors import DivergedError
-from dltrain.execution import Session
+from dltrain.execution import Session, trace
+from dltrain.execution.tracing import Traced, first_not_finite
 from dltrain.places import Place
 
+LARGEST_RISE = 1e5  # of a loss over that of the first step, which is taken as 1 at least
 ADVICE = "lower optimizer.learning_rate, set optimizer.clip_norm, or scale the data"
 
 
-class NonFiniteLoss(DivergedError):
-    """A batch's loss is not finite; the variables are as they were before.
+class DivergedBatch(DivergedError):
+    """A batch made training diverge; the variables are as they were before.
 
     Attributes:
-        loss: name of the tensor.
+        loss: name of the program's loss.
         feeds: the batch: value of each placeholder by name.
     """
 
     def __init__(
-        self, what: str, *, where: Place | str, why: str, fix: str, loss: str, feeds: Mapping[str, Array]
+        self,
+        what: str,
+        *,
+        where: Place | str,
+        why: str,
+        program: Program,
+        feeds: Mapping[Tensor, Array],
     ) -> None:
-        super().__init__(what, where=where, why=why, fix=fix)
-        self.loss, self.feeds = loss, feeds
-
-    def told(self, *, what: str = "", fix: str = "") -> NonFiniteLoss:
-        """The same error in other words."""
-        what, fix = what or self.what, fix or self.fix
-        return NonFiniteLoss(what, where=self.where, why=self.why, fix=fix, loss=self.loss, feeds=self.feeds)
+        super().__init__(what, where=where, why=why, fix=ADVICE)
+        self.loss = program.guards[0].name
+        self.feeds = {tensor.name: array.copy() for tensor, array in feeds.items()}
 
 
-@dataclass(frozen=True)
-class Traced:
-    """A node and its value for a batch."""
-
-    node: Tensor
-    value: Array
-
-    @property
-    def is_finite(self) -> bool:
-        return self.value.dtype.kind != "f" or bool(np.isfinite(self.value).all())
-
-    @property
-    def range(self) -> str:
-        """Such as `-0.5 .. 2.25`, of what is finite."""
-        finite = self.value[np.isfinite(self.value)]
-        return f"{finite.min():.3g} .. {finite.max():.3g}" if finite.size else "none"
-
-
-def trace(session: Session, loss: Tensor, feeds: Mapping[Tensor, Array]) -> list[Traced]:
-    """The loss and all that it is computed from, op by op, in the order in which it was built.
-
-    Arguments:
-        session: holds the variables, and does not change.
-    """
-    nodes = _needed_for(loss)
-    plain = Session(loss.graph, passes=frozenset())
-    plain.load_state(session.state())
-    values = plain.run(nodes, feeds)
-    return [Traced(node, np.asarray(value)) for node, value in zip(nodes, values, strict=True)]
-
-
-def first_not_finite(traced: Sequence[Traced]) -> int | None:
-    """The place of the first value that is not finite."""
-    return next((place for place, each in enumerate(traced) if not each.is_finite), None)
+def loss_limit(first_loss: float | None) -> float:
+    """The loss at which training has diverged though it is finite still; none (infinite) for the first."""
+    return inf if first_loss is None else LARGEST_RISE * max(1.0, first_loss)
 
 
 def explained(
-    error: DivergedError, session: Session, loss: Tensor, feeds: Mapping[Tensor, Array]
-) -> NonFiniteLoss:
-    """The error that names the first tensor on the way to the loss that is not finite.
+    error: DivergedError,
+    session: Session,
+    program: Program,
+    feeds: Mapping[Tensor, Array],
+    first_loss: float | None,
+) -> DivergedBatch:
+    """The error that names the first tensor on the way to what is not finite.
 
     Arguments:
         error: what the run raised.
         session: its variables are as they were before that run.
-        loss: what was not finite.
+        program: what was run; its guards are the loss and what its updates must not be made of.
         feeds: what the run was fed.
+        first_loss: see `loss_limit`.
     """
-    traced = trace(session, loss, feeds)
+    traced = trace_batch(session, program, feeds)
     place = first_not_finite(traced)
-    if place is None:  # only the faster way of computing it overflowed
-        where, why = error.where, error.what
+    where: Place | str
+    if place is None and first_loss is not None:
+        loss = next(each.value for each in traced if each.node is program.guards[0])
+        where, why = "the loss", f"it rose from {first_loss:.3g} at the first step to {loss:.3g}"
+    elif place is None:  # only the faster way of computing it overflowed
+        where, why = error.where, error.line
     else:
         where, why = traced[place].node.source, _reason(traced, place)
-    return NonFiniteLoss(
-        "the loss is not finite",
-        where=where,
-        why=why,
-        fix=ADVICE,
-        loss=loss.name,
-        feeds={tensor.name: array.copy() for tensor, array in feeds.items()},
-    )
+        broken = {each.node for each in traced if not each.is_finite}
+        if broken.isdisjoint(program.guards):
+            names = [v.name for v, value in program.updates.pairs if v.trainable and value in broken]
+            why = f"the new value of {names[0]} would not be finite, {why}"
+    return DivergedBatch("the batch diverged", where=where, why=why, program=program, feeds=feeds)
+
+
+def trace_batch(session: Session, program: Program, feeds: Mapping[Tensor, Array]) -> list[Traced]:
+    """What the loss is computed from, node by node; where it is finite, what the new values are, too."""
+    traced = trace(session, program.guards, feeds)
+    if first_not_finite(traced) is None and program.updates.guards:
+        traced = trace(session, [value for _, value in program.updates.pairs], feeds)
+    return traced
 
 
 def layer_of(node: Tensor) -> str:
     """The layer in which a node is, by the name that `dltrain validate` shows; empty where it is in none."""
-    if node.source.section != "model":
+    scope, _, name = node.name.partition("/")
+    if node.source.section != "model" or scope not in ("training", "evaluation"):
         return ""
-    return node.name.removeprefix("training/").removeprefix("evaluation/").rpartition("/")[0]
+    return name.rpartition("/")[0]
 
 
 def check_finite(state: Mapping[str, Array], step: int) -> None:
@@ -122,14 +110,3 @@ def _reason(traced: Sequence[Traced], place: int) -> str:
     layer = f" in layer {layer_of(node)}" if layer_of(node) else ""
     ranges = [f"{source.name} within {by_node[source].range}" for source in dict.fromkeys(node.inputs)]
     return f"it begins at {node.name}{layer}, computed from {' and '.join(ranges)}"
-
-
-def _needed_for(loss: Tensor) -> list[Tensor]:
-    """The loss and all that it is computed from, in the order in which it was built."""
-    needed = {loss}
-    stack = [loss]
-    while stack:
-        new = set(stack.pop().inputs) - needed
-        needed |= new
-        stack.extend(new)
-    return [node for node in loss.graph.nodes if node in needed]

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from dltrain.autodiff import Graph, Tensor, Updates, name_scope, placeholder, source
+from dltrain.autodiff import Graph, Tensor, name_scope, placeholder, source
+from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError, RunError
 from dltrain.execution import Session
 from dltrain.models.model import BuiltModel
 from dltrain.places import Key
 from dltrain.training.run_config import RunConfig
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a training step computes.
-
-    Attributes:
-        loss: the cost of a batch, without penalty, scalar.
-        minimized: the cost and the penalty, which must stay finite; `loss` itself where there is no penalty.
-        learning_rate: of the step, float64 scalar.
-        updates: the new values of all variables.
-    """
-
-    loss: Tensor
-    minimized: Tensor
-    learning_rate: Tensor
-    updates: Updates
-
-    @property
-    def fetches(self) -> list[Tensor | Updates]:
-        """What a step computes; `minimized` is its guard."""
-        return [self.loss, self.learning_rate, self.updates]
 
 
 @dataclass(frozen=True)
@@ -90,8 +69,18 @@ class Network:
         """How many trainable numbers the model has."""
         return sum(prod(variable.spec.sizes) for variable in self.model.variables if variable.trainable)
 
-    def add_training(self, total_steps: int) -> Training:
+    def evaluating(self, names: Iterable[str]) -> Program:
+        """The figures of these names, for a batch."""
+        evaluation = self.evaluation
+        fetches = tuple(evaluation.figures[name] for name in names)
+        return Program(tuple(self.fed), fetches, guards=(evaluation.loss,))
+
+    def add_training(self, total_steps: int) -> Program:
         """Applies the model once more, for training, and adds the optimizer; to be called once.
+
+        Returns:
+            a step: the cost of a batch, without penalty, and the learning rate; cost and penalty together
+            must stay finite.
 
         Raises ConfigError or GraphError, with the config's key, when the parts don't fit.
         """
@@ -105,7 +94,7 @@ class Network:
         with self.graph, source(Key("optimizer")):
             updates = config.optimizer.minimize(minimized, total_steps=total_steps) + forward.updates
             learning_rate = config.optimizer.learning_rate_at(self.graph.step, total_steps)
-        return Training(loss, minimized, learning_rate, updates)
+        return Program(tuple(self.fed), (loss, learning_rate), updates, (minimized,))
 
     def load(self, session: Session, arrays: Mapping[str, Array]) -> None:
         """Gives the session the values of a checkpoint, which may hold more variables than the graph has.

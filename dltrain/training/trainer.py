@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -11,20 +10,20 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from dltrain.autodiff.program import Program
 from dltrain.datasets import Data, epoch_order
-from dltrain.errors import ConfigError, DivergedError
+from dltrain.errors import ConfigError
 from dltrain.execution import Session
 from dltrain.places import Key
-from dltrain.training.divergence import ADVICE, NonFiniteLoss
-from dltrain.training.evaluation import BatchFunction, EvaluationStopped, Evaluator, batches_of
-from dltrain.training.network import Network, Training
+from dltrain.training.batches import BatchFunction, batches_of
+from dltrain.training.divergence import DivergedBatch
+from dltrain.training.evaluation import EvaluationStopped, Evaluator
+from dltrain.training.network import Network
 from dltrain.training.records import CheckpointSaved, EpochDone, Finished, Record, Started, StepDone
 from dltrain.training.state import TrainingState
 
 Save = Callable[[TrainingState, bool], Path]
 """Saves a checkpoint of the session and the given state; the second argument: it is the best so far."""
-
-LARGEST_RISE = 1e5  # of a loss over that of the first step, which is taken as 1 at least
 
 
 @dataclass
@@ -32,6 +31,7 @@ class Trainer:
     """Trains a network on a data set.
 
     Arguments:
+        training: a step, see `Network.add_training`.
         session: holds the variables; what it holds at first is where training starts.
         state: the counters that belong to these values; changed in place.
         save: see `Save`.
@@ -43,7 +43,7 @@ class Trainer:
     """
 
     network: Network
-    training: Training
+    training: Program
     session: Session
     data: Data
     state: TrainingState
@@ -61,11 +61,11 @@ class Trainer:
     def fit(self) -> Iterator[Record]:
         """Trains until the last step, early stopping, or `should_stop`; after this there is no `Finished`.
 
-        Raises NonFiniteLoss when a loss is not finite; the variables then are as they were before that step.
-        Raises DivergedError when a loss is finite still, but `LARGEST_RISE` times that of the first step.
+        Raises DivergedBatch when a loss or a gradient is not finite, or the loss beyond its limit; the
+        variables then are as they were before that step.
         """
         state = self.state
-        run_step, evaluate = self._step_function(), self._evaluator()
+        run_step, evaluate = BatchFunction(self.session, self.training), self._evaluator()
         yield self._started()
         while not (reason := self._reason_to_end()):
             started, first = perf_counter(), state.examples
@@ -138,21 +138,16 @@ class Trainer:
         path = self.save(self.state, best)
         return CheckpointSaved(self.state.step, self.state.last_epoch, path, best)
 
-    def _step_function(self) -> BatchFunction:
-        training = self.training
-        return BatchFunction(self.session, self.network, training.fetches, loss=training.minimized)
-
     def _step(self, run_step: BatchFunction, batch: NDArray[np.int64]) -> tuple[float, float]:
         """The loss before the step, and its learning rate."""
-        with _diverged(f"at step {self.state.step + 1} (epoch {self.state.epoch})"):
-            loss, learning_rate, _ = run_step(self.train, batch)
-        if self.state.step and loss > LARGEST_RISE * max(1.0, self.state.first_loss):
-            raise DivergedError(
-                f"training diverged at step {self.state.step + 1} (epoch {self.state.epoch})",
-                where="the loss",
-                why=f"it rose from {self.state.first_loss:.3g} at the first step to {loss:.3g}",
-                fix=ADVICE,
-            )
+        state = self.state
+        try:
+            loss, learning_rate = run_step(self.train, batch, state.first_loss if state.step else None)
+        except DivergedBatch as error:
+            error.what = f"training diverged at step {state.step + 1} (epoch {state.epoch})"
+            if not state.step:  # no update is to blame
+                error.fix = "scale the data, or choose another cost or other initial values"
+            raise
         return loss, learning_rate
 
     def _evaluator(self) -> Evaluator:
@@ -169,18 +164,13 @@ class Trainer:
         """The figures of the validation split; none where there is no such split."""
         if "validation" not in self.data.splits:
             return {}
-        with _diverged(f"after step {self.state.step} (epoch {self.state.epoch}), in validation"):
+        try:
             figures = evaluate(self.data.splits["validation"])
+        except DivergedBatch as error:
+            when = f"after step {self.state.step} (epoch {self.state.epoch}), in validation"
+            error.what = f"training diverged {when}"
+            raise
         return {name: float(value) for name, value in figures.items()}
-
-
-@contextmanager
-def _diverged(when: str) -> Iterator[None]:
-    """Adds the time to the error of a loss that is not finite."""
-    try:
-        yield
-    except NonFiniteLoss as error:
-        raise error.told(what=f"training diverged {when}") from None
 
 
 def check_watched(network: Network, data: Data) -> None:

@@ -35,6 +35,8 @@ class Runner:
         """One call that runs all steps in order."""
         fields = (StepFields * len(steps))(*(step.fields for step in steps))
         run = partial(self._run, fields, ctypes.c_int64(len(steps)))
+        if not any(step.checks for step in steps):
+            return run
 
         def checked_run() -> None:
             if failed := run():

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-
-import numpy as np
 
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.spec import Array
 from dltrain.backends.calls import NodesCall
-from dltrain.backends.numpy.tiles import Scratch, group_calls, kernel_call
+from dltrain.backends.numpy.tiles import Scratch, copy_call, group_calls, kernel_call
 from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import Node
 
@@ -24,7 +21,7 @@ def numpy_calls(
         node = instruction.nodes[0]
         if instruction.copy:
             source, target = instruction.copy
-            calls.append(NodesCall((node,), partial(np.copyto, target, source), (node,), (target,)))
+            calls.append(NodesCall((node,), copy_call(source, target), (node,), (target,)))
         elif isinstance(node.op, Elementwise):
             calls += (
                 NodesCall((part,), call, instruction.nodes, (out,))

@@ -11,7 +11,7 @@ import numpy as np
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.spec import Array
 from dltrain.compiler.ir import Node
-from dltrain.compiler.schedule import Step
+from dltrain.compiler.schedule import Group
 from dltrain.compiler.storage import aligned_empty
 
 Call = Callable[[], object]
@@ -25,6 +25,11 @@ def kernel_call(node: Node, inputs: list[Array], out: Array) -> Call:
     if isinstance(node.op, Elementwise) and node.op.ufunc is not None:
         return partial(node.op.ufunc, *inputs, out=out)
     return partial(node.op.compute, *inputs, out=out)
+
+
+def copy_call(source: Array, target: Array) -> Call:
+    """What copies `source` into `target`, without a line of Python as there is in NumPy's `copyto`."""
+    return partial(target.__setitem__, ..., source)
 
 
 class Scratch:
@@ -49,7 +54,7 @@ class Scratch:
 
 
 def group_calls(
-    group: Step, arrays: Mapping[Node, Array], scratch: Scratch
+    group: Group, arrays: Mapping[Node, Array], scratch: Scratch
 ) -> Iterator[tuple[Node, Call, Array]]:
     """The kernel calls of the group in order, each with the node it computes (or a part of it), and where.
 
@@ -79,7 +84,7 @@ def group_calls(
         for node in group:
             if node in rows and node in results:
                 target = _part(results[node], tile, len(shape))
-                yield node, partial(np.copyto, target, parts[node]), target
+                yield node, copy_call(parts[node], target), target
 
 
 def _is_flat(shape: tuple[int, ...], arrays: list[Array]) -> bool:
@@ -105,7 +110,7 @@ def _part(array: Array, tile: tuple[slice, ...], rank: int) -> Array:
     return array[tile]
 
 
-def _must_be_staged(group: Step, inputs: Mapping[Node, Array], results: Mapping[Node, Array]) -> set[Node]:
+def _must_be_staged(group: Group, inputs: Mapping[Node, Array], results: Mapping[Node, Array]) -> set[Node]:
     """Results whose memory is that of an input which is still read after, or during, their kernel."""
     staged = set()
     for position, node in enumerate(group):
@@ -121,7 +126,7 @@ def _must_be_staged(group: Step, inputs: Mapping[Node, Array], results: Mapping[
     return staged
 
 
-def _rows_in_use(group: Step, results: Mapping[Node, Array], staged: set[Node]) -> dict[Node, int]:
+def _rows_in_use(group: Group, results: Mapping[Node, Array], staged: set[Node]) -> dict[Node, int]:
     """A row of scratch memory for each node that needs one; a row is used again after its last reader."""
     last_reader = {source: position for position, node in enumerate(group) for source in node.inputs}
     rows: dict[Node, int] = {}
