@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import click
 from tqdm import tqdm
@@ -18,6 +19,12 @@ def _check_urls(_context: click.Context, _option: click.Parameter, urls: tuple[s
     for url in urls:
         if not url.startswith(("http://", "https://")):
             raise click.BadParameter(f"{url} is not a URL that begins with http:// or https://")
+        try:
+            whole = urlsplit(url).hostname and urlsplit(url).port != 0
+        except ValueError:  # brackets without an end, a port that is no number
+            whole = False
+        if not whole:
+            raise click.BadParameter(f"{url} is not a URL that names a server")
     return urls
 
 

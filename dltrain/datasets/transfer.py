@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from http.client import HTTPException
-from typing import BinaryIO
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from io import BufferedReader, RawIOBase
+from typing import Any, BinaryIO
+from urllib import request
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 TRIES = 3
 CHUNK = 2**16
 MINIMUM_RATE = 1024  # bytes a second, on average over one stall time: less counts as a stall
+TRY_SECONDS = 3600  # for all of one try, however fast it comes; the next goes on from there
+HEADS = 2**16  # bytes of all heads of one try, redirections included
 
 
 class TransferError(Exception):
@@ -34,8 +38,10 @@ def transfer(
     """Writes what `url` serves (http or https) into the empty `file`.
 
     Arguments:
-        size_limit: bytes; a larger answer is refused.
-        stall_seconds: how long to wait for a connection and for the next bytes.
+        size_limit: bytes; a larger answer is refused. What comes in one try besides the content (heads, sizes
+            of chunks, trailers) may be as much again, and `HEADS`.
+        stall_seconds: how long to wait for a connection and for the next bytes. All that comes must come at
+            `MINIMUM_RATE`, from the first byte of a head on, within `TRY_SECONDS`.
         progress: called with the bytes received and the bytes expected (None if the server does not say).
 
     Raises:
@@ -56,11 +62,12 @@ def _transfer_rest(
     progress: Callable[[int, int | None], None],
 ) -> None:
     received = file.tell()
-    request = Request(url, headers={"User-Agent": "dltrain", "Accept-Encoding": "identity"})
+    headers = {"User-Agent": "dltrain", "Accept-Encoding": "identity"}
     if received:
-        request.add_header("Range", f"bytes={received}-")
+        headers["Range"] = f"bytes={received}-"
     try:
-        response = urlopen(request, timeout=stall_seconds)
+        opener = _opener(_Meter(2 * size_limit + HEADS, stall_seconds))
+        response = opener.open(request.Request(url, headers=headers), timeout=stall_seconds)
     except HTTPError as error:
         error.close()
         if error.code == 416 and received:  # the server's file ends before ours: begin again
@@ -69,7 +76,7 @@ def _transfer_rest(
         raise TransferError(f"the server answers {error.code} {error.reason}") from None
     except TimeoutError:
         raise _Interrupted(f"no answer within {stall_seconds:g} seconds") from None
-    except (OSError, HTTPException, ValueError) as error:
+    except (OSError, HTTPException, ValueError, OverflowError) as error:
         raise TransferError(_reason(error)) from None
 
     with response:
@@ -81,7 +88,6 @@ def _transfer_rest(
         expected = None if response.length is None else received + response.length
         if expected is not None and expected > size_limit:
             raise TransferError(f"it serves {expected} bytes, more than the file can have")
-        window_start, window_received = time.monotonic(), received
         while True:
             try:
                 part = response.read1(CHUNK)
@@ -98,13 +104,86 @@ def _transfer_rest(
             if received > size_limit:
                 raise TransferError("it serves more bytes than the file can have")
             progress(received, expected)
-            elapsed = time.monotonic() - window_start
-            if elapsed >= stall_seconds:
-                if received - window_received < MINIMUM_RATE * elapsed:
-                    raise _Interrupted(f"slower than {MINIMUM_RATE} bytes a second after {received} bytes")
-                window_start, window_received = time.monotonic(), received
         if expected is not None and received < expected:
             raise _Interrupted(f"cut after {received} of {expected} bytes")
+
+
+class _Meter:
+    """Counts what comes from the network in one try; raises when it is too much, too slow or too late."""
+
+    def __init__(self, most: int, stall_seconds: float) -> None:
+        self._left, self._stall_seconds = most, stall_seconds
+        self._start = self._window_start = time.monotonic()
+        self._window_received = 0
+
+    def count(self, received: int) -> None:
+        self._left -= received
+        if self._left < 0:
+            raise TransferError("it serves more bytes than the file can have")
+        self._window_received += received
+        now = time.monotonic()
+        if now - self._start > TRY_SECONDS:
+            raise _Interrupted(f"not done within {TRY_SECONDS} seconds")
+        elapsed = now - self._window_start
+        if elapsed >= self._stall_seconds:
+            if self._window_received < MINIMUM_RATE * elapsed:
+                raise _Interrupted(f"slower than {MINIMUM_RATE} bytes a second")
+            self._window_start, self._window_received = now, 0
+
+
+class _Metered(RawIOBase):
+    """What comes over a socket, counted."""
+
+    def __init__(self, raw: Any, meter: _Meter) -> None:
+        self._raw, self._meter = raw, meter
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        received: int = self._raw.readinto(buffer)
+        self._meter.count(received)
+        return received
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    """An answer that is metered from the first byte of its head on, whoever reads it."""
+
+    def __init__(self, meter: _Meter, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.fp = BufferedReader(_Metered(self.fp.detach(), meter))
+
+
+def _opener(meter: _Meter) -> request.OpenerDirector:
+    """For http and https, through proxies and redirections; these cannot lead to anything else."""
+
+    def connection(kind: type[HTTPConnection], *arguments: Any, **keywords: Any) -> HTTPConnection:
+        made = kind(*arguments, **keywords)
+        made.response_class = partial(_Response, meter)  # type: ignore[assignment]  # called as a class is
+        return made
+
+    class Handler(request.HTTPHandler, request.HTTPSHandler):
+        def http_open(self, asked: request.Request) -> HTTPResponse:
+            return self.do_open(partial(connection, HTTPConnection), asked)
+
+        def https_open(self, asked: request.Request) -> HTTPResponse:
+            return self.do_open(partial(connection, HTTPSConnection), asked)
+
+    opener = request.OpenerDirector()
+    for handler in (
+        Handler(),
+        request.ProxyHandler(),
+        request.HTTPRedirectHandler(),
+        request.HTTPErrorProcessor(),
+        request.HTTPDefaultErrorHandler(),
+        request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
 
 
 def _empty(file: BinaryIO) -> int:

@@ -7,6 +7,8 @@ import hashlib
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -273,6 +275,105 @@ def test_a_stalled_download_goes_on(start: Callable[..., Server], tmp_path: Path
 
 def test_a_trickle_counts_as_a_stall(start: Callable[..., Server], tmp_path: Path) -> None:
     assert "slower than 1024 bytes a second" in refused(tmp_path, start(trickle), stall_seconds=0.2)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+# What comes first, and then again and again.
+ENDLESS = {
+    "a head": (b"HTTP/1.1 200 OK\r\nX-Endless: ", b"x"),
+    "lines of a head": (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"),
+    "100 Continue": (b"", CONTINUE),
+    "a size of a chunk": (HEAD, b"0"),
+    "an extension of a chunk": (HEAD + b"5;", b"x"),
+    "trailers": (HEAD + b"0\r\n", b"x: y\r\n"),
+    "a redirection": (b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", b"x"),
+}
+
+
+def endless(first: bytes, then: bytes, pause: float) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler, content: bytes) -> None:
+        handler.wfile.write(first)
+        while not handler.server.stopping.wait(pause):  # type: ignore[attr-defined]
+            handler.wfile.write(then)
+
+    return answer
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_what_trickles_without_end_counts_as_a_stall(
+    start: Callable[..., Server], tmp_path: Path, kind: str
+) -> None:
+    server = start(endless(*ENDLESS[kind], pause=0.04))
+    assert "slower than 1024 bytes a second" in refused(tmp_path, server, stall_seconds=0.2)
+    assert len(server.requests) == 3
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_what_comes_fast_and_without_end_is_cut(
+    start: Callable[..., Server], tmp_path: Path, kind: str
+) -> None:
+    first, then = ENDLESS[kind]
+    line = refused(tmp_path, start(endless(first, then * 1000, pause=0.0)))
+    assert "more bytes than the file can have" in line or "got more than" in line  # the library's limits
+
+
+@pytest.mark.timeout(20)
+def test_a_try_that_lasts_is_cut(
+    start: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dltrain.datasets.transfer.TRY_SECONDS", 0.3)
+    server = start(endless(b"", CONTINUE * 10, pause=0.01))
+    assert "not done within 0.3 seconds" in refused(tmp_path, server)
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/a", "file:///etc/passwd"])
+def test_a_redirection_to_what_is_not_http(start: Callable[..., Server], tmp_path: Path, target: str) -> None:
+    line = refused(tmp_path, start(lambda handler, content: send(handler, b"", 302, Location=target)))
+    assert "unknown url type: ftp" in line or "redirect" in line.lower()
+
+
+def test_a_redirection_is_followed(start: Callable[..., Server], tmp_path: Path) -> None:
+    there = start(good)
+
+    def elsewhere(handler: BaseHTTPRequestHandler, content: bytes) -> None:
+        send(handler, b"moved", 302, Location=there.url + handler.path.removeprefix("/mnist/"))
+
+    run(tmp_path, start(elsewhere))
+    assert_complete(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "http://[::1", "http://", "https:///a", "http://a:b/", "http://a:99999/"]
+)
+def test_a_mirror_that_is_no_url(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["download-mnist", "--dir", str(tmp_path), "--mirror", url]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert f"{url} is not a URL that names a server" in err
+    with pytest.raises(DataError, match="cannot download"):
+        download(SMALL_SET, tmp_path, Said(), mirrors=[url], stall_seconds=0.2)
+
+
+def test_what_killed_downloads_left_is_removed(start: Callable[..., Server], tmp_path: Path) -> None:
+    program = (
+        "import os, sys, pathlib\n"
+        "from dltrain.datasets import published, download\n"
+        "part = lambda *_: os.kill(os.getpid(), 9)\n"
+        "said = type('Said', (), {'say': print, 'progress': part})()\n"
+        "download.download(published.MNIST, pathlib.Path(sys.argv[1]), said, mirrors=[sys.argv[2]])\n"
+    )
+    server = start(lambda handler, content: send(handler, bytes(10_000)))
+    for _ in range(3):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(FILES, "train-images-idx3-ubyte.gz", b"")
+            done = subprocess.run([sys.executable, "-c", program, str(tmp_path), server.url], check=False)
+        assert done.returncode == -9
+        assert len(list(tmp_path.iterdir())) == 1  # the one before is removed
+    run(tmp_path, start(good))
+    assert_complete(tmp_path)
 
 
 def test_a_server_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

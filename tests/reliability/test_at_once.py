@@ -161,6 +161,7 @@ def test_eight_downloads_one_of_which_is_killed(servers: list[ForkServer], tmp_p
     assert server.wait(victim).code == -signal.SIGKILL
 
     assert check_downloaded(*start(0)).count("already there") == 2
+    assert rests() == []
     for name in FILES:
         folder.joinpath(name).unlink()
     assert check_downloaded(*start(0)).count("downloaded from") == 2
