@@ -16,7 +16,10 @@ from dltrain.autodiff.spec import Array
 from dltrain.backends.c.function import C_TYPES, CFunction
 from dltrain.compiler.ir import Node
 
-LANES = 64  # partial results of a reduction along contiguous memory: they fill four wide registers
+LANES = 64  # parts of a sum along contiguous memory: they fill four wide registers
+COLUMNS = 4096  # parts of sums along other axes: they stay in the cache
+ROWS = 4  # that are added to these at once
+ROUNDS = 256  # numbers that are added to a part one after the other
 LONGEST_ROW = 1024  # numbers in a row of softmax: that of whole rows must fit into a small buffer
 
 Writer = Callable[[CFunction, Node, Mapping[Node, Array]], None]
@@ -44,86 +47,97 @@ def writer_for(node: Node, arrays: Mapping[Node, Array]) -> Writer | None:
 
 
 def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array]) -> None:
-    """Sum, mean or greatest number along the op's axes."""
+    """Sum, mean or greatest number along the op's axes.
+
+    Neighbours in memory go into parts side by side: of their own columns, or, where rows are reduced, of the
+    same sum. `ROUNDS` numbers are added to a part one after the other, then it is added to its total, in
+    double. So the error of a float32 sum does not grow with its length, and that of a float64 sum slowly.
+    """
     assert isinstance(node.op, Sum | Mean | Max)
     source, out = arrays[node.inputs[0]], arrays[node]
-    c_type = C_TYPES[out.dtype]
-    accumulate = "{0} >= {1} || {0} != {0} ? {0} : {1}" if isinstance(node.op, Max) else "{0} + {1}"
-    runs = _runs(source.shape, node.op.axes)
+    c_type, is_max = C_TYPES[out.dtype], isinstance(node.op, Max)
+    accumulate = "{0} >= {1} || {0} != {0} ? {0} : {1}" if is_max else "{0} + {1}"
+    *outer, (_, reduces_rows) = runs = _runs(source.shape, node.op.axes)
+    most = LANES if reduces_rows else COLUMNS
+
+    def add(target: str, values: str, count: str) -> None:
+        with function.loop(count, parallel=True) as i:
+            function.line(f"{target}[{i}] = {accumulate.format(f'{target}[{i}]', f'{values}[{i}]')};")
+
+    def make_room(rounds: str) -> None:
+        """Empties the parts, unless so many more numbers may be added to each."""
+        with function.block(f"if (rounds + {rounds} > {ROUNDS})"):
+            add("total", "part", "lanes")
+            function.line("memset(part, 0, sizeof part);" if not is_max else "")
+            function.line("rounds = 0;")
+        function.line(f"rounds += {rounds};")
+
     with function.block(), ExitStack() as nest:
         x, y = function.pointer(source), function.pointer(out, write=True)
         sizes = [function.size(size) for size, _ in runs]
         steps = [function.size(prod(size for size, _ in runs[k + 1 :])) for k in range(len(runs))]
-        kept = [k for k, (_, reduced) in enumerate(runs) if not reduced]
-        reduced = [k for k, (_, is_reduced) in enumerate(runs) if is_reduced]
-        row = len(runs) - 1 if kept and kept[-1] == len(runs) - 1 else None  # kept, and contiguous
         count = function.size(prod(size for size, is_reduced in runs if is_reduced))
-        offset, place = "0", "0"
-        for k in kept:
-            if k != row:
+        width, offset, place = sizes[-1], "0", "0"
+        for k, (_, is_reduced) in enumerate(outer):
+            if not is_reduced:
                 index = nest.enter_context(function.loop(sizes[k]))
                 offset, place = f"{offset} + {index} * {steps[k]}", f"({place}) * {sizes[k]} + {index}"
-        if row is None:
-            _reduce_row(function, node, (x, y), (offset, place), (sizes, steps, reduced), accumulate, count)
-            return
-        start = f"({place}) * {sizes[row]}"
-        first = f"{x}[{offset} + {{0}}]" if isinstance(node.op, Max) else "0"
-        with function.loop(sizes[row], parallel=True) as j:
-            function.line(f"{y}[{start} + {j}] = {first.format(j)};")
+        if not reduces_rows:
+            column = function.name("column")
+            head = f"for (int64_t {column} = 0; {column} < {width}; {column} += {COLUMNS})"
+            nest.enter_context(function.block(head))
+            offset, place = f"{offset} + {column}", f"({place}) * {width} + {column}"
+            function.line(f"const int64_t lanes = {_least(f'{width} - {column}', most)};")
+        else:
+            nest.enter_context(function.block())
+            function.line(f"const int64_t lanes = {_least(width, most)};")
+        function.line(f"{c_type} part[{most}];")
+        function.line(f"{'double' if c_type == 'float' else c_type} total[{most}];")
+        function.line("int64_t rounds = 0;")
+        with function.loop("lanes", parallel=True) as i:
+            function.line(f"total[{i}] = part[{i}] = {f'{x}[{offset} + {i}]' if is_max else 0};")
         with ExitStack() as inner:
-            for k in reduced:
-                index = inner.enter_context(function.loop(sizes[k]))
-                offset = f"{offset} + {index} * {steps[k]}"
-            with function.loop(sizes[row], parallel=True) as j:
-                target, value = f"{y}[{start} + {j}]", f"{x}[{offset} + {j}]"
-                function.line(f"{target} = {accumulate.format(target, value)};")
-        if isinstance(node.op, Mean):
-            with function.loop(sizes[row], parallel=True) as j:
-                function.line(f"{y}[{start} + {j}] /= ({c_type}){count};")
-
-
-def _reduce_row(
-    function: CFunction,
-    node: Node,
-    pointers: tuple[str, str],
-    offsets: tuple[str, str],
-    loops: tuple[list[str], list[str], list[int]],
-    accumulate: str,
-    count: str,
-) -> None:
-    """The case in which the last, contiguous run is reduced: partial results side by side, then those."""
-    (x, y), (offset, place), (sizes, steps, reduced) = pointers, offsets, loops
-    c_type = C_TYPES[node.spec.dtype]
-    is_max = isinstance(node.op, Max)
-    first = f"{x}[{offset}]" if is_max else "0"
-    with function.block():
-        lanes, length = function.name("lane"), sizes[reduced[-1]]
-        function.line(f"{c_type} {lanes}[{LANES}];")
-        with function.loop(str(LANES)) as lane:
-            function.line(f"{lanes}[{lane}] = {first};")
-        with ExitStack() as nest:
-            for k in reduced[:-1]:
-                index = nest.enter_context(function.loop(sizes[k]))
-                offset = f"{offset} + {index} * {steps[k]}"
-            row, j = function.name("row"), function.name("j")
-            function.line(f"const {c_type} *const {row} = {x} + {offset};")
-            function.line(f"int64_t {j} = 0;")
-            with (
-                function.block(f"for (; {j} + {LANES} <= {length}; {j} += {LANES})"),
-                function.loop(str(LANES)) as lane,
-            ):
-                value = accumulate.format(f"{lanes}[{lane}]", f"{row}[{j} + {lane}]")
-                function.line(f"{lanes}[{lane}] = {value};")
-            with function.block(f"for (int64_t k = 0; {j} + k < {length}; ++k)"):
-                value = accumulate.format(f"{lanes}[k]", f"{row}[{j} + k]")
-                function.line(f"{lanes}[k] = {value};")
-        total = function.name("total")
-        wide = "double" if c_type == "float" else c_type
-        function.line(f"{wide} {total} = {lanes}[0];")
-        with function.block(f"for (int64_t k = 1; k < {LANES}; ++k)"):
-            function.line(f"{total} = {accumulate.format(total, f'{lanes}[k]')};")
+            for k, (_, is_reduced) in enumerate(outer if reduces_rows else outer[:-1]):
+                if is_reduced:
+                    index = inner.enter_context(function.loop(sizes[k]))
+                    offset = f"{offset} + {index} * {steps[k]}"
+            function.line(f"const {c_type} *row = {x} + {offset};")
+            if not reduces_rows:
+                function.line(f"const int64_t rows = {sizes[-2] if outer else 1};")
+                function.line("int64_t r = 0;")
+                with function.block(f"for (; r + {ROWS} <= rows; r += {ROWS}, row += {ROWS} * {width})"):
+                    make_room(str(ROWS))
+                    with function.loop("lanes", parallel=True) as i:
+                        function.line(f"{c_type} sum = part[{i}];")
+                        for k in range(ROWS):
+                            function.line(f"sum = {accumulate.format('sum', f'row[{k} * {width} + {i}]')};")
+                        function.line(f"part[{i}] = sum;")
+                with function.block(f"for (; r < rows; ++r, row += {width})"):
+                    make_room("1")
+                    add("part", "row", "lanes")
+            else:
+                block = LANES * ROUNDS
+                with function.block(f"for (int64_t j = 0; j < {width}; j += {block})"):
+                    function.line(f"const int64_t end = j + {_least(f'{width} - j', block)};")
+                    make_room(f"(end - j + {LANES - 1}) / {LANES}")
+                    function.line("int64_t k = j;")
+                    with function.block(f"for (; k + {LANES} <= end; k += {LANES})"):
+                        add("part", "(row + k)", str(LANES))
+                    add("part", "(row + k)", "(end - k)")
+        add("total", "part", "lanes")
         divided = f" / {count}" if isinstance(node.op, Mean) else ""
-        function.line(f"{y}[{place}] = ({c_type})({total}{divided});")
+        if reduces_rows:
+            with function.block("for (int64_t i = 1; i < lanes; ++i)"):
+                function.line(f"total[0] = {accumulate.format('total[0]', 'total[i]')};")
+            function.line("const int64_t results = 1;")
+        else:
+            function.line("const int64_t results = lanes;")
+        with function.loop("results", parallel=True) as i:
+            function.line(f"{y}[{place} + {i}] = ({c_type})(total[{i}]{divided});")
+
+
+def _least(number: str, most: int) -> str:
+    return f"({number} < {most} ? {number} : {most})"
 
 
 def _runs(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[tuple[int, bool]]:

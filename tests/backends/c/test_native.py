@@ -1,6 +1,7 @@
 """Native kernels: what they compute, what they refuse, and the cache that they come from."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -22,6 +23,27 @@ def test_reductions_over_all_choices_of_axes():
     for axes, results in zip(choices, native().run(fetches, {x: values}), strict=True):
         for result, reduce in zip(results, (np.sum, np.mean, np.max), strict=True):
             np.testing.assert_allclose(result, reduce(values, axis=axes), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("equal", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((2**22,), 0), ((2**20, 3), 0), ((300, 4099), 0), ((5, 2**16, 9), 1), ((2**15, 5, 31), (0, 2))],
+)
+def test_long_sums_are_as_exact_as_short_ones(shape, axes, equal):
+    """Beside the exact sum, by so many roundings of half a unit of the sum of magnitudes."""
+    values = np.full(shape, 0.1) if equal else np.random.default_rng(0).normal(size=shape)
+    for dtype in ("float32", "float64"):
+        x = dl.Variable(values, dtype=dtype)
+        total, mean = native().run([dl.sum(x, axes), dl.mean(x, axes)])
+        kept = np.moveaxis(values.astype(dtype), axes, range(np.size(axes)))
+        count = values.size // np.size(total)
+        columns = kept.reshape(count, -1).T[:40]
+        exact = np.array([math.fsum(column) for column in columns])
+        roundings = 256 + (count // 256 if dtype == "float64" else 0)  # blocks are added up in float64
+        bound = roundings * np.finfo(dtype).eps / 2 * np.abs(columns).sum(axis=1, dtype="float64")
+        assert (np.abs(np.ravel(total)[:40] - exact) <= bound).all()
+        assert (np.abs(np.ravel(mean)[:40] - exact / count) <= bound / count).all()
 
 
 def test_broadcasts_and_views_of_all_kinds():
