@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from signal import SIGINT, SIGPIPE, Signals
+from typing import Literal
 
 from dltrain.places import Place
 
@@ -29,7 +30,7 @@ class DltrainError(Exception):
     """
 
     exit_code = 1
-    status = "failed"
+    status: Literal["completed", "stopped", "diverged", "failed"] = "failed"
 
     def __init__(self, what: str, *, where: Place | str = "", why: str = "", fix: str = "") -> None:
         super().__init__(what)

@@ -33,21 +33,18 @@ from dltrain.datasets import Data
 from dltrain.errors import (
     ConfigError,
     DataError,
-    DivergedError,
     DltrainError,
     GraphError,
-    RequirementError,
     RunError,
-    StoppedError,
     StorageError,
-    Terminated,
     UsageError,
+    ending,
 )
 from dltrain.execution import Session
 from dltrain.execution.session import Kernels
 from dltrain.files.atomic import write_atomically
 from dltrain.runs.checkpoints import Checkpoint, CheckpointStore, read_checkpoint
-from dltrain.runs.directory import RunDirectory, Status
+from dltrain.runs.directory import RunDirectory
 from dltrain.runs.environment import describe_environment, differences
 from dltrain.runs.failures import Failure, save_failure
 from dltrain.runs.metrics_files import MetricsFiles, read_columns, write_summary
@@ -294,7 +291,11 @@ class Run:
             with _noting(problems):
                 close()
         with _noting(problems):
-            self.directory.finish(*_ending(problems[0] if problems else None))
+            if problems:
+                ended = ending(problems[0])
+                self.directory.finish(ended.status, ended.exit_code)
+            else:
+                self.directory.finish("completed", 0)
         if problems and error is None:  # what went wrong first is told
             raise problems[0]
 
@@ -418,23 +419,3 @@ def _noting(problems: list[BaseException]) -> Iterator[None]:
         yield
     except DltrainError as error:
         problems.append(error)
-
-
-def _ending(error: BaseException | None) -> tuple[Status, int]:
-    """What `run.json` says of a run that ended so: status and exit code."""
-    match error:
-        case None:
-            return "completed", 0
-        case RequirementError():
-            return "completed", error.exit_code
-        case DivergedError():
-            return "diverged", error.exit_code
-        case StoppedError():
-            return "stopped", error.exit_code
-        case Terminated(signal_number=number):
-            return "stopped", 128 + number
-        case KeyboardInterrupt():
-            return "stopped", 130
-        case DltrainError():
-            return "failed", error.exit_code
-    return "failed", 1
