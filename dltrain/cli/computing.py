@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+MOST_THREADS = 2**15  # more than a process can have on most systems
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -28,7 +30,7 @@ def computing_options(command: Command) -> Command:
     )
     threads = click.option(
         "--threads",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, MOST_THREADS),
         expose_value=False,
         callback=_limit_threads,
         help="How many threads compute.  [default: one a core]",

@@ -7,7 +7,7 @@ import json
 import click
 
 from dltrain.cli.computing import computing_options
-from dltrain.cli.options import checkpoint_option
+from dltrain.cli.options import checkpoint_option, run_argument
 from dltrain.cli.progress import shown
 from dltrain.execution.session import Kernels
 from dltrain.runs.directory import RunDirectory
@@ -16,7 +16,7 @@ from dltrain.training.evaluation import plain_figures
 
 
 @click.command(epilog="Example: dltrain eval latest --split validation --json")
-@click.argument("run")
+@run_argument
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),

@@ -14,7 +14,7 @@ import click
 
 from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import load_config, located
-from dltrain.cli.options import progress_option, quiet_option
+from dltrain.cli.options import complete_runs, progress_option, quiet_option
 from dltrain.cli.printing import say, warn
 from dltrain.cli.progress import Progress, shown
 from dltrain.cli.requirements import Requirement
@@ -36,7 +36,7 @@ FAST_EVALUATION_BATCHES = 2
     epilog="Examples: dltrain fit configs/mlp.yaml optimizer.learning_rate=1e-3 | "
     "dltrain fit --resume latest train.epochs=20"
 )
-@click.argument("config", required=False)
+@click.argument("config", type=click.Path(), required=False)
 @click.argument("overrides", metavar="[key=value]...", nargs=-1)
 @click.option(
     "--run-dir",
@@ -47,6 +47,7 @@ FAST_EVALUATION_BATCHES = 2
 @click.option(
     "--resume",
     metavar="RUN",
+    shell_complete=complete_runs,
     help="Continue this run (a path, the beginning of a run's name, or latest) from its newest checkpoint.",
 )
 @quiet_option
@@ -106,10 +107,11 @@ def fit(
         opened = _started(Path(config), overrides, run_dir, fast, required, kernels)
     else:
         raise click.UsageError("missing CONFIG: give a YAML file, or --resume RUN")
+    shows = Progress("none" if quiet else progress)
     result: list[str] = []
     try:
         with opened as (document, run), located(document):
-            finished = _train(run, "none" if quiet else progress, StopFlag(signals))
+            finished = _train(run, shows, StopFlag(signals))
             figures = run.evaluate_best(dict.fromkeys(["test", *(each.split for each in required)]))
             result = [] if quiet else _result(run, finished, figures["test"])
             for requirement in required:
@@ -181,10 +183,10 @@ def _built(
     return run
 
 
-def _train(run: Run, style: str, stop: StopFlag) -> Finished:
+def _train(run: Run, shows: Progress, stop: StopFlag) -> Finished:
     """Trains to the end. Raises StoppedError after a signal."""
     finished = None
-    with stop, closing(Progress(style)) as progress:
+    with stop, closing(shows) as progress:
         for record in run.records(should_stop=stop):
             progress.report(record)
             finished = record if isinstance(record, Finished) else None

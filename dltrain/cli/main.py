@@ -80,12 +80,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str], signals: Signals) -> int:
     debug = "--debug" in words  # before the command's name or after it
     words = [word for word in words if word != "--debug"]
-    if not words:
+    completes = "_DLTRAIN_COMPLETE" in os.environ  # a shell asks for words
+    if not words and not completes:
         print(help_text(), file=sys.stderr)
         return 2
     try:
         try:
-            _dispatch(words[0], words[1:], signals)
+            if completes:
+                from dltrain.cli.completion import complete
+
+                complete()
+            else:
+                _dispatch(words[0], words[1:], signals)
             sys.stdout.flush()
         finally:
             signals.raises = False
@@ -103,6 +109,10 @@ def _run(words: list[str], signals: Signals) -> int:
 
 
 def _dispatch(name: str, arguments: list[str], signals: Signals) -> None:
+    if any("\0" in word for word in (name, *arguments)):
+        from dltrain.errors import UsageError
+
+        raise UsageError("the command line has a zero character", fix="no path has one: leave it out")
     if name == "--help":
         print(help_text())
     elif name == "--version":
@@ -116,15 +126,21 @@ def _dispatch(name: str, arguments: list[str], signals: Signals) -> None:
         raise _unknown(name)
 
 
-def _run_command(name: str, arguments: list[str], signals: Signals) -> None:
-    import importlib
+def loaded(name: str) -> click.Command:
+    """The command of that name, with all that it imports."""
+    from importlib import import_module
 
+    module, attribute = COMMANDS[name][0].split(":")
+    command: click.Command = getattr(import_module(module), attribute)
+    return command
+
+
+def _run_command(name: str, arguments: list[str], signals: Signals) -> None:
     import click
 
     from dltrain.cli.printing import warnings_as_lines
 
-    module, attribute = COMMANDS[name][0].split(":")
-    command: click.Command = getattr(importlib.import_module(module), attribute)
+    command = loaded(name)
     signals.raise_from_now()
     try:
         with (

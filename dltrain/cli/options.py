@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from dltrain.cli.progress import STYLES
+
+
+def complete_runs(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell offers for RUN: the names below runs/, and latest."""
+    names = sorted(record.parent.name for record in Path("runs").glob("*/run.json"))
+    return [name for name in [*names, "latest"] if name.startswith(incomplete)]
+
+
+run_argument = click.argument("run", shell_complete=complete_runs)
 
 checkpoint_option = click.option(
     "--checkpoint",

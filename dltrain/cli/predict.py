@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dltrain.cli.computing import computing_options
-from dltrain.cli.options import checkpoint_option
+from dltrain.cli.options import checkpoint_option, run_argument
 from dltrain.cli.printing import say
 from dltrain.execution.session import Kernels
 from dltrain.inspection.input_files import check_input_name, read_inputs
@@ -19,7 +19,7 @@ from dltrain.runs.run import Run
 @click.command(
     epilog="Example: dltrain predict latest --input data/mnist/t10k-images-idx3-ubyte.gz --output digits.csv"
 )
-@click.argument("run")
+@run_argument
 @click.option(
     "--input",
     "source",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dltrain.errors import UsageError
 from dltrain.training.records import EpochDone, Record, Started, StepDone
 
 if TYPE_CHECKING:
@@ -17,11 +20,19 @@ STYLES = ("auto", "bar", "plain", "none")
 
 
 class Progress:
-    """Shows records as they come; to be closed. Arguments: `style`, one of `STYLES`."""
+    """Shows records as they come; to be closed.
+
+    Arguments:
+        style: one of `STYLES`.
+
+    Raises UsageError where tqdm cannot draw a bar as variables of the environment tell it.
+    """
 
     def __init__(self, style: str) -> None:
         if style == "auto":
             style = "bar" if sys.stderr.isatty() else "plain"
+        if style == "bar":
+            _check_bar()
         self._style = style
         self._bar: tqdm[Any] | None = None
         self._epochs = 0
@@ -45,7 +56,11 @@ class Progress:
                     from tqdm import tqdm
 
                     self._bar = tqdm(
-                        total=record.total_steps, initial=record.start_step, unit=" steps", dynamic_ncols=True
+                        total=record.total_steps,
+                        initial=record.start_step,
+                        unit=" steps",
+                        dynamic_ncols=True,
+                        file=sys.stderr,
                     )
             case StepDone(_, epoch, loss, _):
                 if self._bar is not None and self._bar.update():  # true when it has drawn itself
@@ -70,6 +85,20 @@ class Progress:
         parts.append(f"{record.seconds:.1f} s")
         parts.append(f"{record.examples_per_second:,.0f} examples/s")
         return "  ".join(parts)
+
+
+def _check_bar() -> None:
+    """Draws one nowhere. Raises UsageError."""
+    variables = ", ".join(name for name in os.environ if name.startswith("TQDM_"))
+    try:
+        from tqdm import tqdm
+
+        tqdm(total=1, file=StringIO()).close()
+    except Exception as error:  # whatever the variables lead to
+        if not variables:
+            raise
+        fix = "unset what is wrong, or give --progress plain"
+        raise UsageError("tqdm cannot draw a bar", where=variables, why=str(error), fix=fix) from error
 
 
 def shown(figures: Mapping[str, Any], prefix: str = "") -> str:

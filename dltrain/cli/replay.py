@@ -9,6 +9,7 @@ import numpy as np
 
 from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import located
+from dltrain.cli.options import run_argument
 from dltrain.cli.printing import say
 from dltrain.execution.session import Kernels
 from dltrain.execution.tracing import Traced, first_not_finite
@@ -19,7 +20,7 @@ BEFORE, AFTER = 8, 3  # ops around the first that is not finite
 
 
 @click.command(epilog="Example: dltrain replay latest --verbose")
-@click.argument("run")
+@run_argument
 @click.option("--verbose", is_flag=True, help="Show all ops, not only those around the first that failed.")
 @computing_options
 def replay(run: str, verbose: bool, kernels: Kernels) -> None:

@@ -9,7 +9,7 @@ import click
 from dltrain.backends.threads import limit_threads
 from dltrain.cli.computing import computing_options
 from dltrain.cli.config_file import located
-from dltrain.cli.options import progress_option, quiet_option
+from dltrain.cli.options import progress_option, quiet_option, run_argument
 from dltrain.cli.printing import say, warn
 from dltrain.cli.progress import Progress
 from dltrain.execution.session import Kernels
@@ -21,7 +21,7 @@ MOST_THREADS = 2**16  # that a run's record is believed to tell
 
 
 @click.command(epilog="Example: dltrain verify latest")
-@click.argument("run")
+@run_argument
 @quiet_option
 @progress_option
 @computing_options

@@ -114,6 +114,7 @@ def test_help_answers_within_three_times_an_empty_python() -> None:
         (["FIT"], "no such command: FIT; see `dltrain --help`"),
         (["--verison"], "no such option: --verison; did you mean --version?"),
         (["-x"], "no such option: -x; see `dltrain --help`"),
+        (["validate", "a\0b"], "the command line has a zero character; no path has one: leave it out"),
         (["a\x1b[2Jb\n"], "no such command: a\\x1b[2Jb\\n; see `dltrain --help`"),
         (["try", "--knwon", "1"], "no such option: --knwon: dltrain try; did you mean --known?"),
         (["try", "--qqq"], "no such option '--qqq': dltrain try; see `dltrain try --help`"),
