@@ -15,7 +15,8 @@ from dltrain.training.run_config import RunConfig
 def load_config(path: Path, overrides: Sequence[str]) -> tuple[Document, RunConfig]:
     """The config in a file with overrides applied, as a document and parsed.
 
-    Raises ConfigError with all problems.
+    Raises:
+        ConfigError: all problems together.
     """
     document = apply_overrides(load_document(path), overrides)
     return document, parse(RunConfig, document)

@@ -18,6 +18,7 @@ LARGEST = 65_536  # elements; a larger result is kept only if its inputs were as
 
 
 def fold_constants(program: Lowered) -> Lowered:
+    """The program with nodes of constants computed."""
     return program.rebuilt(_folded)
 
 

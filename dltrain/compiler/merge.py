@@ -12,6 +12,7 @@ LARGEST_CONSTANT = 4096  # bytes; larger constants are not compared
 
 
 def merge(program: Lowered) -> Lowered:
+    """The program with equal nodes made one."""
     first: dict[Hashable, Node] = {}
     return program.rebuilt(lambda node: first.setdefault(_key(node), node))
 

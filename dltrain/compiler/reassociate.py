@@ -14,6 +14,7 @@ from dltrain.compiler.ir import Lowered, Node
 
 
 def reassociate(program: Lowered) -> Lowered:
+    """The program with scalar factors of an array joined."""
     order = postorder(program.results)
     uses = Counter([*program.results, *(source for node in order for source in node.inputs)])
     new: dict[Node, Node] = {}

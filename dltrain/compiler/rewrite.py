@@ -18,6 +18,7 @@ Rule = Callable[[Node], Node]
 
 
 def rewrite(program: Lowered) -> Lowered:
+    """The program with each node replaced by what the first rule that fits makes of it."""
     return program.rebuilt(_rewritten)
 
 

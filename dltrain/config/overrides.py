@@ -18,7 +18,8 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
     The value is strict YAML (`[256, 128]` is a list). Keys of the path that are not there yet are made. Where
     a key is set below a bare name, as in `optimizer: adam`, the name becomes `{name: adam}` first.
 
-    Errors: one ConfigError for all overrides that are malformed or lead into a value without keys.
+    Raises:
+        ConfigError: overrides are malformed or lead into a value without keys, all of them together.
     """
     result = Document(copy.deepcopy(document.value), document.source, document.text, dict(document.positions))
     problems: list[ConfigError] = []

@@ -19,7 +19,8 @@ S = TypeVar("S", bound=Section)
 def parse(cls: type[S], document: Document) -> S:
     """The `cls` that a document describes; for an abstract component class, the one that `name` chooses.
 
-    Errors: one ConfigError with all problems, each with its `file:line:column`.
+    Raises:
+        ConfigError: all problems together, each with its place in the document.
     """
     try:
         return cls.model_validate(document.value)

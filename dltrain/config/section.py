@@ -28,7 +28,8 @@ class Section(Schema):
     A validator that finds several keys in conflict raises ConfigError; its `where` is the `Key` to point at,
     which begins in this section.
 
-    Errors: ConfigError, for all wrong arguments together.
+    Raises:
+        ConfigError: arguments are wrong, all of them together.
     """
 
     @past_validation

@@ -77,7 +77,8 @@ def read_yaml(text: str, place: Callable[[int, int], Place | str]) -> tuple[Any,
         text: the YAML; empty text is null.
         place: (line, column), both from 1 -> the place that an error names.
 
-    Errors: ConfigError at the first thing that is not strict YAML.
+    Raises:
+        ConfigError: the first thing that is not strict YAML.
     """
     return _Reader(text, place).read()
 

@@ -39,6 +39,8 @@ class Damage(Exception):
 
 
 class ReadableInto(Protocol):
+    """What `readinto` can be called of."""
+
     def readinto(self, buffer: memoryview, /) -> int | None: ...
 
 
@@ -60,6 +62,7 @@ def fill(array: NDArray[Any], stream: ReadableInto) -> None:
 
 
 def ends_early(found: int, promised: int) -> str:
+    """Why a file of `found` bytes, of `promised` ones, is damaged."""
     return f"it ends after {found} of the {promised} bytes that its header promises"
 
 

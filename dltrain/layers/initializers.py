@@ -55,6 +55,7 @@ def uniform(variance: float, shape: tuple[int, ...], generator: np.random.Genera
 
 
 def normal(variance: float, shape: tuple[int, ...], generator: np.random.Generator) -> Values:
+    """Values of N(0, variance)."""
     return generator.normal(0.0, sqrt(variance), shape)
 
 
