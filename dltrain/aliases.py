@@ -9,106 +9,59 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-NAMES = {  # of components
-    # models and layers
-    "softmax_regression": "softmax logistic_regression",
-    "mlp": "MLPClassifier perceptron multilayer_perceptron",
-    "dense": "linear fully_connected fc",
-    "activation": "relu sigmoid tanh softmax gelu leaky_relu",
-    "reshape": "unflatten",
-    "layer_norm": "layer_normalization",
-    "batch_norm": "BatchNorm1d batch_normalization",
-    # activations and initializers
-    "linear": "identity none",
-    "leaky_relu": "lrelu",
-    "silu": "swish",
-    "sigmoid": "logistic",
-    "glorot_uniform": "xavier_uniform",
-    "glorot_normal": "xavier_normal",
-    "he_uniform": "kaiming_uniform",
-    "he_normal": "kaiming_normal",
-    "random_normal": "normal gaussian",
-    "truncated_normal": "trunc_normal",
-    "zeros": "zero",
-    # costs and metrics
-    "cross_entropy": "CrossEntropyLoss categorical_crossentropy sparse_categorical_crossentropy "
-    "softmax_cross_entropy nll NLLLoss log_loss",
-    "binary_cross_entropy": "BCELoss BCEWithLogitsLoss bce binary_crossentropy sigmoid_cross_entropy",
-    "mse": "MSELoss mean_squared_error l2_loss",
-    "mae": "L1Loss mean_absolute_error",
-    "huber": "HuberLoss SmoothL1Loss smooth_l1",
-    "accuracy": "acc sparse_categorical_accuracy categorical_accuracy",
-    "top_k_accuracy": "top_k top5 sparse_top_k_categorical_accuracy",
-    # optimizers and schedules
-    "sgd": "gradient_descent GradientDescentOptimizer momentum nesterov",
-    "adam": "AdamOptimizer",
-    "rmsprop": "RMSPropOptimizer",
-    "constant": "none constant_lr",
-    "step": "StepLR multistep",
-    "exponential": "ExponentialLR ExponentialDecay exp",
-    "cosine": "CosineAnnealingLR cosine_annealing cosine_decay",
-    "one_cycle": "OneCycleLR 1cycle",
-    # data sets
-    "npz": "numpy npy",
-}
 
-KEYS = {  # of sections and components; "a and b" needs both
-    # the whole config and train
-    "dataset": "data",
-    "cost": "loss criterion",
-    "model": "network",
-    "train": "training trainer",
-    "seed": "random_seed random_state",
-    "epochs": "max_epochs num_epochs n_epochs",
-    "steps": "max_steps iterations max_iter",
-    "batch_size": "batch minibatch_size",
-    "evaluation_batch_size": "eval_batch_size",
-    "log_every": "log_interval log_every_n_steps",
-    "checkpoint_every": "save_every",
-    "metric": "monitor",
-    "mode": "direction",
-    "min_delta": "delta tolerance",
-    "patience": "n_iter_no_change",
-    # data sets and metrics
-    "validation_size": "val_size validation",
-    "root": "data_dir dir folder path",
-    "k": "top_k n",
-    # models, layers, activations, initializers
-    "hidden": "hidden_layer_sizes hidden_sizes hidden_units hidden_dims layers",
-    "encoder": "hidden encoder_sizes encoder_layers",
-    "tied_weights": "tied tie_weights",
-    "units": "out_features size",
-    "activation": "activation_fn",
-    "function": "activation activation_fn",
-    "use_bias": "bias",
-    "kernel_initializer": "kernel_init weight_initializer",
-    "bias_initializer": "bias_init",
-    "dropout": "dropout_rate",
-    "rate": "p dropout_rate drop_prob",
-    "shape": "target_shape unflattened_size",
-    "slope": "negative_slope alpha",
-    "standard_deviation": "std stddev scale",
-    "epsilon": "eps",
-    # costs
-    "l2": "l2_penalty weight_decay alpha",
-    "l1": "l1_penalty",
-    "delta": "beta",
-    "label_smoothing": "smoothing",
-    # optimizers and schedules
-    "learning_rate": "lr eta step_size learning_rate_init",
-    "schedule": "lr_schedule lr_scheduler scheduler",
-    "clip_norm": "global_clipnorm max_norm max_grad_norm grad_clip gradient_clip gradient_clipping",
-    "beta1 and beta2": "betas",
-    "beta1": "b1 momentum",
-    "beta2": "b2",
-    "decay": "rho alpha smoothing discounting_factor",
-    "weight_decay": "decay wd l2",
-    "warmup": "warmup_steps num_warmup_steps warmup_ratio",
-    "decay_rate": "gamma",
-    "decay_steps": "step_size",
-    "final_factor": "alpha eta_min",
-    "peak": "pct_start peak_fraction",
-}
+def _table(text: str) -> dict[str, str]:
+    """Rows `ours: theirs theirs`, with | between them."""
+    rows = [row.partition(":") for line in text.split("\n") for row in line.split("|") if row.strip()]
+    return {ours.strip(): words.strip() for ours, _, words in rows}
+
+
+NAMES = _table(  # of components
+    """
+    softmax_regression: softmax logistic_regression | mlp: MLPClassifier perceptron multilayer_perceptron
+    dense: linear fully_connected fc | activation: relu sigmoid tanh softmax gelu leaky_relu
+    reshape: unflatten | layer_norm: layer_normalization | batch_norm: BatchNorm1d batch_normalization
+    linear: identity none | leaky_relu: lrelu | silu: swish | sigmoid: logistic
+    glorot_uniform: xavier_uniform | glorot_normal: xavier_normal | he_uniform: kaiming_uniform
+    he_normal: kaiming_normal | random_normal: normal gaussian | truncated_normal: trunc_normal
+    zeros: zero
+    cross_entropy: CrossEntropyLoss categorical_crossentropy sparse_categorical_crossentropy \
+    softmax_cross_entropy nll NLLLoss log_loss
+    binary_cross_entropy: BCELoss BCEWithLogitsLoss bce binary_crossentropy sigmoid_cross_entropy
+    mse: MSELoss mean_squared_error l2_loss | mae: L1Loss mean_absolute_error
+    huber: HuberLoss SmoothL1Loss smooth_l1 | accuracy: acc sparse_categorical_accuracy categorical_accuracy
+    top_k_accuracy: top_k top5 sparse_top_k_categorical_accuracy
+    sgd: gradient_descent GradientDescentOptimizer momentum nesterov | adam: AdamOptimizer
+    rmsprop: RMSPropOptimizer | constant: none constant_lr | step: StepLR multistep
+    exponential: ExponentialLR ExponentialDecay exp
+    cosine: CosineAnnealingLR cosine_annealing cosine_decay | one_cycle: OneCycleLR 1cycle
+    npz: numpy npy
+    """
+)
+
+KEYS = _table(  # of sections and components; "a and b" needs both
+    """
+    dataset: data | cost: loss criterion | model: network | train: training trainer
+    seed: random_seed random_state | epochs: max_epochs num_epochs n_epochs
+    steps: max_steps iterations max_iter | batch_size: batch minibatch_size
+    evaluation_batch_size: eval_batch_size | log_every: log_interval log_every_n_steps
+    checkpoint_every: save_every | metric: monitor | mode: direction | min_delta: delta tolerance
+    patience: n_iter_no_change
+    validation_size: val_size validation | root: data_dir dir folder path | k: top_k n
+    hidden: hidden_layer_sizes hidden_sizes hidden_units hidden_dims layers
+    encoder: hidden encoder_sizes encoder_layers | tied_weights: tied tie_weights | units: out_features size
+    activation: activation_fn | function: activation activation_fn | use_bias: bias
+    kernel_initializer: kernel_init weight_initializer | bias_initializer: bias_init | dropout: dropout_rate
+    rate: p dropout_rate drop_prob | shape: target_shape unflattened_size | slope: negative_slope alpha
+    standard_deviation: std stddev scale | epsilon: eps
+    l2: l2_penalty weight_decay alpha | l1: l1_penalty | delta: beta | label_smoothing: smoothing
+    learning_rate: lr eta step_size learning_rate_init | schedule: lr_schedule lr_scheduler scheduler
+    clip_norm: global_clipnorm max_norm max_grad_norm grad_clip gradient_clip gradient_clipping
+    beta1 and beta2: betas | beta1: b1 momentum | beta2: b2 | decay: rho alpha smoothing discounting_factor
+    weight_decay: decay wd l2 | warmup: warmup_steps num_warmup_steps warmup_ratio | decay_rate: gamma
+    decay_steps: step_size | final_factor: alpha eta_min | peak: pct_start peak_fraction
+    """
+)
 
 ELSEWHERE = {  # keys that stand in another section here
     "optimizer.learning_rate": "lr learning_rate",

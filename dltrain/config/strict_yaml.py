@@ -95,35 +95,29 @@ class _Reader:
             self.loader = yaml.SafeLoader(self.text)
             return self._document(), self.positions
         except yaml.reader.ReaderError as error:  # checked over the whole text, before any event
-            before = self.text[: error.position]
-            column = error.position - (before.rfind("\n") + 1) + 1
-            character = self.text[error.position]
+            lines = self.text[: error.position].split("\n")
             raise ConfigError(
-                f"character {character!r} cannot be in YAML",
-                where=self.place(before.count("\n") + 1, column),
+                f"character {self.text[error.position]!r} cannot be in YAML",
+                where=self.place(len(lines), len(lines[-1]) + 1),
                 fix="remove it; a config is plain text in UTF-8",
             ) from None
         except yaml.MarkedYAMLError as error:
             self._refuse_syntax(error)
+        except ConfigError:
+            raise
         except (ValueError, OverflowError) as error:  # PyYAML on an escape such as "\UFFFFFFFF"
-            if isinstance(error, ConfigError):
-                raise
-            where = self._at(self.loader.get_mark())
-            raise ConfigError(
-                "not valid YAML", where=where, why=printable(str(error)), fix="correct the escape"
-            ) from None
+            why = printable(str(error))
+            self._refuse(self.loader.get_mark(), "not valid YAML", why=why, fix="correct the escape")
 
     def _refuse_syntax(self, error: yaml.MarkedYAMLError) -> NoReturn:
         mark = error.problem_mark or self.loader.get_mark()
         if error.context_mark and re.search("end of stream|stream end", error.problem or ""):
             mark = error.context_mark  # the bracket or quote that is not closed
         if self.text[mark.index : mark.index + 1] == "\t":
-            raise ConfigError(
-                "a tab where YAML takes only spaces", where=self._at(mark), fix="use spaces"
-            ) from None
+            self._refuse(mark, "a tab where YAML takes only spaces", fix="use spaces")
         problem = printable(", ".join(part for part in (error.context, error.problem) if part))
         fix = next((fix for said, fix in _FIXES.items() if said in problem), "correct it there")
-        raise ConfigError("not valid YAML", where=self._at(mark), why=problem, fix=fix) from None
+        self._refuse(mark, "not valid YAML", why=problem, fix=fix)
 
     def _document(self) -> Any:
         self._next()  # StreamStart
@@ -132,23 +126,22 @@ class _Reader:
             self.positions[()] = (self.place(1, 1), self.place(1, 1))
             return None
         if event.version or event.tags:
-            self._refuse(event, "a YAML directive (%)", "remove it")
+            self._refuse_feature(event, "a YAML directive (%)", "remove it")
         event = self._next()
         self.positions[()] = (self._at(event.start_mark), self._at(event.start_mark))
         value = self._value(event, ())
         self._next()  # DocumentEnd
         event = self._next()
         if not isinstance(event, yaml.StreamEndEvent):
-            self._refuse(event, "a second YAML document (---)", "keep one document a file")
+            self._refuse_feature(event, "a second YAML document (---)", "keep one document a file")
         return value
 
     def _value(self, event: Any, path: KeyPath) -> Any:
-        self._refuse_features(event)
+        self._check_features(event)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
         if len(path) >= DEEPEST:
-            where = self._at(event.start_mark)
-            raise ConfigError(f"nested deeper than {DEEPEST} levels", where=where, fix="take levels away")
+            self._refuse(event.start_mark, f"nested deeper than {DEEPEST} levels", fix="take levels away")
         if isinstance(event, yaml.SequenceStartEvent):
             return self._list(path)
         return self._mapping(path)
@@ -164,71 +157,55 @@ class _Reader:
     def _mapping(self, path: KeyPath) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         while not isinstance(key_event := self._next(), yaml.MappingEndEvent):
-            key = self._key(key_event)
-            key_path, key_place = (*path, key), self._at(key_event.start_mark)
+            key, mark = self._key(key_event), key_event.start_mark
+            key_path = (*path, key)
             if key in mapping:
-                raise ConfigError(
-                    f"key {quoted(key)} is given twice",
-                    where=key_place,
-                    why=f"the first is at {self.positions[key_path][0]}",
-                    fix="keep one of them",
-                )
+                why = f"the first is at {self.positions[key_path][0]}"
+                self._refuse(mark, f"key {quoted(key)} is given twice", why=why, fix="keep one of them")
             event = self._next()
-            self.positions[key_path] = (key_place, self._at(event.start_mark))
+            self.positions[key_path] = (self._at(mark), self._at(event.start_mark))
             mapping[key] = self._value(event, key_path)
         return mapping
 
     def _key(self, event: Any) -> str:
-        self._refuse_features(event)
+        self._check_features(event)
         if not isinstance(event, yaml.ScalarEvent):
-            raise ConfigError(
-                "a list or mapping as a key", where=self._at(event.start_mark), fix="make the key one word"
-            )
+            self._refuse(event.start_mark, "a list or mapping as a key", fix="make the key one word")
         if event.value == "<<" and not event.style:
-            self._refuse(event, "a merge key (<<)", "write the keys out")
+            self._refuse_feature(event, "a merge key (<<)", "write the keys out")
         key = self._scalar(event)
         if not isinstance(key, str):
-            raise ConfigError(
-                f"key {shown(key)} is not text",
-                where=self._at(event.start_mark),
-                fix=f"keys are names; if it must be one, put it in quotes: {event.value!r}",
-            )
+            fix = f"keys are names; if it must be one, put it in quotes: {event.value!r}"
+            self._refuse(event.start_mark, f"key {shown(key)} is not text", fix=fix)
         return key
 
     def _scalar(self, event: Any) -> bool | int | float | str | None:
         text: str = event.value
         if _NO_TEXT.search(text):
-            raise ConfigError(
-                "text with a character that cannot be printed or encoded",
-                where=self._at(event.start_mark),
-                why=f"it is {quoted(text)}",
-                fix="remove the escape",
-            )
+            what, why = "text with a character that cannot be printed or encoded", f"it is {quoted(text)}"
+            self._refuse(event.start_mark, what, why=why, fix="remove the escape")
         if event.style:  # quoted, or a block of text
             return text
         try:
             return plain_scalar(text)
         except ValueError as error:
-            raise ConfigError(
-                f"number {quoted(text)} cannot be read",
-                where=self._at(event.start_mark),
-                why=str(error),
-                fix="write one that a float can hold",
-            ) from None
+            what, fix = f"number {quoted(text)} cannot be read", "write one that a float can hold"
+            self._refuse(event.start_mark, what, why=str(error), fix=fix)
 
-    def _refuse_features(self, event: Any) -> None:
+    def _check_features(self, event: Any) -> None:
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(event, f"an alias (*{printable(str(event.anchor))})", "write the value out")
+            self._refuse_feature(event, f"an alias (*{printable(str(event.anchor))})", "write the value out")
         if event.anchor is not None:
-            self._refuse(
-                event, f"an anchor (&{printable(event.anchor)})", "write the value out at each place"
-            )
+            what = f"an anchor (&{printable(event.anchor)})"
+            self._refuse_feature(event, what, "write the value out at each place")
         if event.tag is not None:
-            self._refuse(event, f"a tag ({printable(event.tag)})", "remove it")
+            self._refuse_feature(event, f"a tag ({printable(event.tag)})", "remove it")
 
-    def _refuse(self, event: Any, what: str, fix: str) -> NoReturn:
-        where = self._at(event.start_mark)
-        raise ConfigError(f"{what} is not used in a config", where=where, fix=fix)
+    def _refuse_feature(self, event: Any, what: str, fix: str) -> NoReturn:
+        self._refuse(event.start_mark, f"{what} is not used in a config", fix=fix)
+
+    def _refuse(self, mark: Any, what: str, *, why: str = "", fix: str) -> NoReturn:
+        raise ConfigError(what, where=self._at(mark), why=why, fix=fix) from None
 
     def _next(self) -> Any:
         return self.loader.get_event()  # type: ignore[no-untyped-call]
