@@ -7,6 +7,7 @@ and checksum; its writer is not used, because it writes from a thread in the bac
 
 from __future__ import annotations
 
+import re
 import time
 from io import BytesIO
 from pathlib import Path
@@ -49,7 +50,8 @@ class Writer:
         with storage_errors(folder, "cannot create"):
             folder.mkdir(parents=True, exist_ok=True)
             # TensorBoard reads the files of a folder in the order of their names.
-            last = max((int(path.suffix[1:]) for path in folder.glob(_NAME + "[0-9]" * 10)), default=0)
+            names = (path.name.removeprefix(_NAME) for path in folder.glob(f"{_NAME}*"))
+            last = max((int(name) for name in names if re.fullmatch("[0-9]{10,18}", name)), default=0)
         self._file = AppendOnlyFile(folder / f"{_NAME}{last + 1:010d}", new=True)
         self._add(file_version="brain.Event:2")
         if start_step > 0:  # TensorBoard then forgets what earlier files say of this step and later ones

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from dltrain.errors import DltrainError
@@ -58,6 +59,13 @@ def read_plain_file(path: Path, *, at_most: int, error: type[DltrainError]) -> b
         if size > at_most:
             raise error("file too large", where=str(path), why=f"{size} bytes, at most {at_most}")
         return file.read(size + 1)  # never more than was asked of the file system
+
+
+def check_plain_folder(path: Path, error: type[DltrainError]) -> None:
+    """Raises `error` where `path` is a link, or anything else but a folder; OSError. It may be absent."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise error("not a plain folder", where=str(path), fix="put the folder itself there")
 
 
 def _not_plain(path: str | os.PathLike[str], error: type[DltrainError]) -> DltrainError:

@@ -85,7 +85,7 @@ def _locked(path: Path, *, wait: bool) -> Iterator[bool]:
 def remove_temporary(folder: Path) -> None:
     """Removes what killed processes left in `folder`, which must be the caller's alone. Raises OSError."""
     for path in _temporary_in(folder):
-        _remove(path)
+        remove(path)
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -97,14 +97,21 @@ def remove_abandoned(folder: Path) -> None:
         for path in _temporary_in(folder):
             with suppress(OSError), _locked(path, wait=False) as locked:
                 if locked:
-                    _remove(path)
+                    remove(path)
 
 
 def _temporary_in(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if re.fullmatch(r"\..+\.[0-9a-f]{12}\.tmp", path.name)]
+    return [path for path in folder.iterdir() if temporary_for(path.name)]
 
 
-def _remove(path: Path) -> None:
+def temporary_for(name: str) -> str | None:
+    """Beside what the temporary file or folder `name` stands; None if it is no such name."""
+    match = re.fullmatch(r"\.(.+)\.[0-9a-f]{12}\.tmp", name)
+    return match[1] if match else None
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link, or a folder with all that is in it. Raises OSError."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

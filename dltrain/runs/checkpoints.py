@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,9 +24,9 @@ import numpy as np
 
 from dltrain.errors import RunError, StorageError
 from dltrain.files.atomic import sync_folder, write_atomically, write_file
-from dltrain.files.plain import read_plain_file
+from dltrain.files.plain import check_plain_folder, read_plain_file
 from dltrain.files.storage_errors import storage_errors
-from dltrain.files.temporary import remove_temporary, temporary_folder, temporary_name
+from dltrain.files.temporary import remove, remove_temporary, temporary_folder, temporary_name
 from dltrain.runs.checkpoint_format import (
     MANIFEST,
     STATE,
@@ -40,6 +39,7 @@ from dltrain.runs.checkpoint_format import (
 )
 
 _NAME = re.compile(r"step-([0-9]{8,18})")
+_REPLACED = re.compile(r"\.(step-[0-9]{8,18})\.replaced")
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class CheckpointStore:
     def __init__(self, folder: Path, keep: int = 2) -> None:
         if keep < 2:
             raise ValueError(f"keep must be at least 2, not {keep}")
+        check_plain_folder(folder, RunError)
         self.folder = folder
         self.keep = keep
 
@@ -104,7 +105,7 @@ class CheckpointStore:
             try:
                 with temporary_folder(path) as temporary:
                     write_checkpoint(temporary, step, epoch, arrays, trainer_state, best_step)
-                    if path.exists():
+                    if os.path.lexists(path):
                         os.rename(path, _replaced(path))
                     os.rename(temporary, path)
                 sync_folder(self.folder)
@@ -203,11 +204,10 @@ class CheckpointStore:
         """Undoes what a save that was cut off left behind."""
         remove_temporary(self.folder)
         for name in os.listdir(self.folder):
-            path = self.folder / name
-            if name.endswith(".replaced"):  # the old checkpoint of a step that was being saved again
-                original = path.with_name(name[1:].removesuffix(".replaced"))
-                if original.exists():
-                    shutil.rmtree(path)
+            if match := _REPLACED.fullmatch(name):  # the old checkpoint of a step that was being saved again
+                path, original = self.folder / name, self.folder / match[1]
+                if os.path.lexists(original):
+                    remove(path)
                 else:
                     os.rename(path, original)
 
@@ -217,15 +217,16 @@ class CheckpointStore:
         kept = set([step for step in steps if step <= newest][: self.keep])
         for step in sorted(kept):
             with suppress(RunError, FileNotFoundError):
+                check_plain_folder(self._path(step), RunError)
                 best_step = Manifest.read(self._path(step) / MANIFEST).best_step
                 kept |= {best_step} if best_step is not None else set()
         for step in steps:
             if step not in kept:
                 doomed = temporary_name(self._path(step))
                 os.rename(self._path(step), doomed)  # so that no half of it keeps its name
-                shutil.rmtree(doomed)
+                remove(doomed)
         with suppress(FileNotFoundError):
-            shutil.rmtree(_replaced(self._path(newest)))
+            remove(_replaced(self._path(newest)))
 
 
 def write_checkpoint(
@@ -274,6 +275,7 @@ def read_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
     if not path.is_dir():
         raise RunError("no such checkpoint", where=str(path), fix=f"see the folders in {path.parent}")
     with storage_errors(path, "cannot read checkpoint"):
+        check_plain_folder(path, RunError)
         try:
             manifest = Manifest.read(path / MANIFEST)
             data = read_plain_file(path / STATE, at_most=manifest.state_bytes, error=RunError)

@@ -15,6 +15,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +24,9 @@ from typing import Any, Literal, Self
 from dltrain.config import Document, load_document, parse
 from dltrain.errors import ConfigError, DltrainError, RunError
 from dltrain.files.atomic import write_atomically
-from dltrain.files.plain import read_plain_file
+from dltrain.files.plain import check_plain_folder, open_plain_file, read_plain_file
 from dltrain.files.storage_errors import storage_errors
-from dltrain.files.temporary import remove_temporary
+from dltrain.files.temporary import remove, remove_temporary, temporary_for
 from dltrain.runs.lock import RunLock
 from dltrain.runs.names import find_run, new_run_folder
 from dltrain.training.run_config import RunConfig
@@ -34,6 +35,8 @@ Status = Literal["running", "completed", "stopped", "failed", "diverged"]
 
 LARGEST_RECORD = 2**20  # bytes of run.json as it is written
 _LARGEST_READ = 4 * LARGEST_RECORD  # earlier versions wrote more
+_COUNTED = {"at", "step", "times", "last_at", "last_step"}
+_PARTS_OWN = {*_COUNTED, "command", "train"}  # what each entry of `resumed` has
 _MOST_WORDS, _LONGEST_WORD = 100, 1000  # of a command line that is kept
 
 
@@ -120,10 +123,12 @@ class RunDirectory:
                 raise RunError("not a directory", where=str(path), fix="give another --run-dir")
             path.mkdir(parents=True, exist_ok=True)
         run = cls(path)
-        run._check_empty()
+        run._unfinished()
         run.lock()
         try:
-            run._check_empty()  # another process may have been faster, and even be done
+            for name in run._unfinished():  # another process may have been faster, and even be done
+                with storage_errors(path / name, "cannot remove"):
+                    remove(path / name)
         except BaseException:
             run.close()
             raise
@@ -141,8 +146,19 @@ class RunDirectory:
         return cls(find_run(reference, runs, started=_started))
 
     def lock(self) -> None:
-        """Makes this process the one writer. Raises RunError when another one is."""
+        """Makes this process the one writer.
+
+        Raises RunError when another one is, or a folder in it is a link, which would lead the writer outside.
+        """
         self._lock = RunLock(self.path / "lock")
+        folders = [self.tensorboard / name for name in ("", "train", "validation")]
+        try:
+            for folder in (self.checkpoints, self.failure, *folders):
+                with storage_errors(folder, "cannot lock run"):
+                    check_plain_folder(folder, RunError)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Releases the lock, if it is held."""
@@ -214,12 +230,10 @@ class RunDirectory:
         with storage_errors(self.path, "cannot tidy up"):
             remove_temporary(self.path)
         record = self.record()
-        again = {"at": _now(), "step": step, "command": _kept(command), "train": dict(train)}
-        again |= {key: value for key, value in environment.items() if record.get(key) != value}
+        again = {"at": _now(), "step": step, "command": _kept(command), "train": dict(train), **environment}
+        resumed = _bounded([*record["resumed"], again], record)
         self._write_record(
-            record
-            | {"status": "running", "ended": None, "exit_code": None}
-            | {"resumed": _with_resumption(record["resumed"], again)}
+            record | {"status": "running", "ended": None, "exit_code": None} | {"resumed": resumed}
         )
 
     def finish(self, status: Status, exit_code: int) -> None:
@@ -260,6 +274,8 @@ class RunDirectory:
 
     def load_config(self) -> tuple[Document, RunConfig]:
         """The run's config, with the places in its file. Raises RunError when it is missing or damaged."""
+        with storage_errors(self.config, "cannot read"), suppress(FileNotFoundError):
+            os.close(open_plain_file(self.config, error=RunError))  # no link out of the directory
         try:
             document = load_document(self.config)
             return document, parse(RunConfig, document)
@@ -279,15 +295,24 @@ class RunDirectory:
             record = {**record, "resumed": resumed[len(resumed) // 2 + 1 :], "forgotten": True}
         write_atomically(self.record_file, content + b"\n")
 
-    def _check_empty(self) -> None:
+    def _unfinished(self) -> set[str]:
+        """The names of what a process left that was killed before it had written `run.json`.
+
+        Raises RunError when there is anything else besides the lock.
+        """
         with storage_errors(self.path, "cannot read"):
-            empty = set(os.listdir(self.path)) <= {"lock"}
-        if not empty:
+            names = set(os.listdir(self.path))
+            kept = {each.name for each in (self.config, self.source_config, self.record_file)}
+            left = {name for name in names if name in kept or temporary_for(name) in kept}
+            if self.checkpoints.is_dir() and not os.listdir(self.checkpoints):
+                left.add(self.checkpoints.name)
+        if self.record_file.name in left or names - left - {"lock"} or (left and "lock" not in names):
             raise RunError(
                 "run directory is not empty",
                 where=str(self.path),
                 fix="give another --run-dir or remove it; to continue the run in it, use --resume",
             )
+        return left
 
 
 def _started(run: Path) -> str:
@@ -298,19 +323,28 @@ def _started(run: Path) -> str:
         return ""
 
 
-def _with_resumption(resumed: list[dict[str, Any]], again: dict[str, Any]) -> list[dict[str, Any]]:
-    """The entries of `resumed` and one more, as far as they tell how the run came to be what it is.
+def _bounded(resumed: list[dict[str, Any]], first: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entries of `resumed` as far as they tell how the run came to be what it is, and each thing once.
 
-    Of a part that began where the new one does, or later, nothing is left. One that goes on as the one before
-    it counts there, so that a run can be resumed without end.
+    Of a part, nothing is left once the run went on from its first step or before. One that goes on as the
+    part before it counts there, so that a run can be resumed without end. An environment that is that of
+    `first`, when the run began, is left out.
     """
-    kept = [each for each in resumed if each["step"] < again["step"]]
-    own = {"at", "step", "times", "last_at", "last_step"}
-    if kept and all(kept[-1].get(key) == again.get(key) for key in (kept[-1].keys() | again.keys()) - own):
-        times = kept[-1].get("times", 1)
-        kept[-1] |= {"times": times + 1, "last_at": again["at"], "last_step": again["step"]}
-        return kept
-    return [*kept, again]
+    kept: list[dict[str, Any]] = []
+    for entry in resumed:
+        own = {key: value for key, value in entry.items() if key in _PARTS_OWN or first.get(key) != value}
+        while kept and kept[-1]["step"] >= own["step"]:
+            kept.pop()
+        if kept and _settings(kept[-1]) == _settings(own):
+            times = kept[-1].get("times", 1) + own.get("times", 1)
+            kept[-1] |= {"times": times, "last_at": own.get("at"), "last_step": own["step"]}
+        else:
+            kept.append(own)
+    return kept
+
+
+def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key not in _COUNTED}
 
 
 def _kept(words: Sequence[str]) -> list[str]:

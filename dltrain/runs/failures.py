@@ -38,7 +38,7 @@ def save_failure(path: Path, error: DivergedBatch, variables: Mapping[str, Array
     with storage_errors(path, "cannot save the step that failed"):
         with temporary_folder(path) as temporary, temporary_folder(path) as earlier:
             write_checkpoint(temporary, step, epoch, arrays, failed.model_dump())
-            if path.exists():
+            if os.path.lexists(path):
                 os.rename(path, earlier / path.name)
             os.rename(temporary, path)
         sync_folder(path.parent)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
 
-from dltrain.errors import RunError
+from dltrain.errors import RunError, StorageError
 from dltrain.files.atomic import write_all
-from dltrain.files.plain import BINARY
+from dltrain.files.plain import open_plain_file
 from dltrain.files.storage_errors import storage_errors
+
+_HELD = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)  # by another process; the last two on Windows
 
 if sys.platform == "win32":
     import msvcrt
@@ -29,17 +32,21 @@ else:
 class RunLock:
     """Holds the lock on the file `path`, which is created if need be and stays.
 
-    Raises RunError, naming the process, when it is held already; StorageError when the file cannot be opened.
+    Raises RunError, naming the process, when it is held already, or when the file is no plain one;
+    StorageError when it cannot be opened, or the file system has no locks.
     """
 
     def __init__(self, path: Path) -> None:
         with storage_errors(path, "cannot lock run"):
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o666)
+            self._descriptor = open_plain_file(path, error=RunError, flags=os.O_RDWR | os.O_CREAT)
         try:
             _try_lock(self._descriptor)
         except OSError as error:
             holder = os.read(self._descriptor, 20)
             os.close(self._descriptor)
+            if error.errno not in _HELD:
+                why, fix = error.strerror or str(error), "train on a file system that has locks"
+                raise StorageError("cannot lock run", where=str(path), why=why, fix=fix) from error
             process = holder.decode() if holder.isdigit() else "unknown"
             raise RunError(
                 "run is in use",

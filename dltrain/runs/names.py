@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from difflib import get_close_matches
@@ -68,6 +69,13 @@ def find_run(reference: str, runs: Path, started: Callable[[Path], str]) -> Path
             where=str(runs),
             why=_listed(matches),
             fix="type more of the name",
+        )
+    if reference and os.path.isfile(path / "lock"):
+        raise RunError(
+            "run has not begun",
+            where=str(path),
+            why="it was stopped before its run.json was written",
+            fix=f"start it again: dltrain fit CONFIG --run-dir {shlex.quote(str(path))}",
         )
     if reference and os.path.isdir(path):
         fix = "give the directory of one run"
