@@ -20,11 +20,13 @@ if TYPE_CHECKING:  # says to type checkers what `__getattr__` finds at run time
     from dltrain import metrics as metrics
     from dltrain import models as models
     from dltrain import optimizers as optimizers
+    from dltrain import runs as runs
     from dltrain import summary as summary
     from dltrain import training as training
     from dltrain.autodiff import *
     from dltrain.autodiff.ops import *
     from dltrain.execution import *
+    from dltrain.runs import *
 
 __version__ = "0.1.0"
 
@@ -39,10 +41,11 @@ _MODULES = (
     "metrics",
     "models",
     "optimizers",
+    "runs",
     "summary",
     "training",
 )
-_HOMES = ("dltrain.autodiff", "dltrain.execution", "dltrain.autodiff.ops")
+_HOMES = ("dltrain.autodiff", "dltrain.execution", "dltrain.autodiff.ops", "dltrain.runs")
 
 
 def _find(name: str) -> object:

@@ -1,5 +1,7 @@
 """The Python interface as a user writes it; `test_face.py` runs it and shows it to type checkers."""
 
+from pathlib import Path
+
 import numpy as np
 
 import dltrain as dl
@@ -31,3 +33,24 @@ try:
 except dl.errors.ConfigError as error:
     print(error.what)
 print(losses[0] > losses[-1], state["layer/W"].shape, slope is not None)
+
+np.savez("data.npz", x_train=inputs, y_train=labels, x_test=inputs, y_test=labels)
+Path("config.yaml").write_text("""
+dataset: {name: npz, path: data.npz, validation_size: 12}
+model: {name: mlp, hidden: [8]}
+cost: cross_entropy
+optimizer: adam
+train: {epochs: 2, batch_size: 8}
+""")
+run = dl.fit("config.yaml", {"optimizer.learning_rate": 1e-2, "model.hidden": [4]})
+curve: np.ndarray = run.metrics["validation"]["loss"]
+accuracy = dl.load_run("latest").evaluate("test")["accuracy"]
+images, targets = run.data.splits["train"].arrays()
+for batch, _ in run.data.splits["train"].batches(8, epoch=1):
+    print(batch.shape, run.predict(batch).shape)
+    break
+with dl.summary.Writer("logs") as writer:
+    writer.scalar("accuracy", np.mean(accuracy), 1)
+    writer.histogram("kernel", run.variables["mlp/dense/kernel"], 1)
+    writer.graph(graph)
+print(len(curve), 0 <= float(accuracy) <= 1, images.shape, targets.dtype)

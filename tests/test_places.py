@@ -2,10 +2,10 @@
 
 import pytest
 
-from dltrain.cli.config_file import located
 from dltrain.config import apply_overrides, parse_document
 from dltrain.errors import ConfigError, DataError, StoppedError
 from dltrain.places import TOP, Key, Place, Places, Position, SourceLine
+from dltrain.training.config_file import located
 
 DOCUMENT = parse_document("model:\n  layers:\n  - flatten\n  - units: 7\ncost: mse\n", "c.yaml")
 

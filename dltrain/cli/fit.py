@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 
 from dltrain.cli.computing import computing_options
-from dltrain.cli.config_file import load_config, located
 from dltrain.cli.options import complete_runs, progress_option, quiet_option
 from dltrain.cli.printing import say, warn
 from dltrain.cli.progress import Progress, shown
@@ -24,6 +23,7 @@ from dltrain.errors import RunError, StoppedError
 from dltrain.execution.session import Kernels
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.run import Run
+from dltrain.training.config_file import load_config, located
 from dltrain.training.evaluation import Figures
 from dltrain.training.records import Finished
 from dltrain.training.run_config import CHANGEABLE, RunConfig

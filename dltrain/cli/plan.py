@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 
 from dltrain.cli.computing import computing_options
-from dltrain.cli.config_file import load_config, located
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.errors import UsageError
 from dltrain.execution.session import Kernels
 from dltrain.inspection.plan import Line, Mode, PlanReport, report_plan
 from dltrain.runs.run import Run
+from dltrain.training.config_file import load_config, located
 
 WIDTHS = {
     "#": 3,

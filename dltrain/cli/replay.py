@@ -8,13 +8,13 @@ import click
 import numpy as np
 
 from dltrain.cli.computing import computing_options
-from dltrain.cli.config_file import located
 from dltrain.cli.options import run_argument
 from dltrain.cli.printing import say
 from dltrain.execution.session import Kernels
 from dltrain.execution.tracing import Traced, first_not_finite
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.run import Run
+from dltrain.training.config_file import located
 
 BEFORE, AFTER = 8, 3  # ops around the first that is not finite
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 
 from dltrain.autodiff import Variable
-from dltrain.cli.config_file import load_config, located
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.config import json_schema
 from dltrain.inspection.resources import PeakMemory, Resources, measure_resources
 from dltrain.runs.run import Run
+from dltrain.training.config_file import load_config, located
 from dltrain.training.run_config import RunConfig
 
 

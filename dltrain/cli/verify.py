@@ -8,7 +8,6 @@ import click
 
 from dltrain.backends.threads import limit_threads
 from dltrain.cli.computing import computing_options
-from dltrain.cli.config_file import located
 from dltrain.cli.options import progress_option, quiet_option, run_argument
 from dltrain.cli.printing import say, warn
 from dltrain.cli.progress import Progress
@@ -16,6 +15,7 @@ from dltrain.execution.session import Kernels
 from dltrain.inspection.verification import Verification
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.environment import describe_environment, differences
+from dltrain.training.config_file import located
 
 MOST_THREADS = 2**16  # that a run's record is believed to tell
 

@@ -1,4 +1,4 @@
-"""What `fit` and `validate` share: reading a config, and errors that name its file and line."""
+"""Reading the config of a run from a file, and errors that name its file and line."""
 
 from __future__ import annotations
 

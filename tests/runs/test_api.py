@@ -1,0 +1,102 @@
+"""`dl.fit` and `dl.load_run`: what the commands do, in Python."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_helpers import Dltrain, busy_config, dltrain_in, softmax_config, write_data
+
+import dltrain as dl
+
+
+@pytest.fixture
+def dltrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Dltrain:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(softmax_config(write_data(tmp_path)))
+    return dltrain_in(capsys)
+
+
+def test_a_fit_is_the_commands(dltrain: Dltrain, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("c.yaml").write_text(busy_config(Path.cwd() / "data.npz"))
+    assert (
+        dltrain("fit", "c.yaml", "optimizer.learning_rate=1e-5", "train.epochs=3", "--run-dir", "a").code == 0
+    )
+    run = dl.fit("c.yaml", {"optimizer.learning_rate": 1e-5, "train.epochs": np.int64(3)}, run_dir="b")
+    assert capsys.readouterr() == ("", "")
+    for name in ("config.yaml", "metrics.jsonl", "summary.json"):
+        assert Path("a", name).read_text() == Path("b", name).read_text()
+    record = json.loads(Path("b/run.json").read_text())
+    assert (record["status"], record["exit_code"]) == ("completed", 0)
+    assert record["overrides"] == ["optimizer.learning_rate=1e-05", "train.epochs=3"]
+    assert run.config.optimizer.learning_rate == 1e-5
+    assert repr(run) == "Run('b', sequential, step 15)"
+    with pytest.raises(dl.errors.RunError, match=r"in use|not empty"):
+        dl.fit("c.yaml", run_dir="b")
+
+
+def test_a_run_is_opened_with_its_figures_values_and_model(dltrain: Dltrain) -> None:
+    fitted = dl.fit("c.yaml", {"dataset.validation_size": 10})
+    run = dl.load_run()
+    assert run.directory.path == fitted.directory.path
+    rows = list(csv.DictReader((run.directory.path / "metrics.csv").read_text().splitlines()))
+    for split, figure in (("train", "loss"), ("validation", "loss"), ("validation", "accuracy")):
+        expected = [float(row[f"{split}_{figure}"]) for row in rows]
+        np.testing.assert_array_equal(run.metrics[split][figure], expected)
+    np.testing.assert_array_equal(run.metrics["validation"]["epoch"], [1, 2, 3])
+    np.testing.assert_array_equal(run.metrics["validation"]["step"], [6, 12, 18])
+    assert json.loads(dltrain("eval", "latest", "--json").out) == {
+        "split": "test",
+        "step": run.state.step,
+        **run.evaluate("test"),
+    }
+    images, labels = run.data.splits["test"].arrays()
+    kernel, bias = (
+        run.variables["softmax_regression/dense/kernel"],
+        run.variables["softmax_regression/dense/bias"],
+    )
+    logits = images.reshape(len(images), -1).astype(np.float64) @ kernel + bias
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    probabilities = run.predict(images)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-4, atol=1e-6)
+    accuracy = np.mean(probabilities.argmax(axis=1) == labels)
+    np.testing.assert_allclose(run.evaluate("test")["accuracy"], accuracy)
+    for name, value in run.variables.items():
+        np.testing.assert_array_equal(value, fitted.variables[name])
+    last = dl.load_run(run.directory.path, "last", kernels="numpy")
+    assert (last.state.step, last.session.kernels) == (18, "numpy")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("optimizer.learning_rate", -1), ("optimizr", 3), ("train.keep_best.metric", "f1"), ("a..b", 1)],
+)
+def test_an_override_is_refused_as_on_the_command_line(dltrain: Dltrain, key: str, value: object) -> None:
+    with pytest.raises(dl.errors.ConfigError) as raised:
+        dl.fit("c.yaml", {key: value})
+    assert f"dltrain: error: {raised.value}\n" == dltrain("fit", "c.yaml", f"{key}={json.dumps(value)}").err
+    assert not Path("runs").exists()
+
+
+def test_errors_have_line_and_column(dltrain: Dltrain) -> None:
+    Path("c.yaml").write_text(softmax_config(Path("data.npz")) + "name: [3]\n")
+    with pytest.raises(dl.errors.ConfigError, match=r"name must be text: c.yaml:7:7: it is a list of 1 item"):
+        dl.fit("c.yaml")
+    Path("c.yaml").write_text(softmax_config(Path("data.npz")).replace("cross_entropy", "{name: huber}"))
+    with pytest.raises(dl.errors.ConfigError, match=r"c.yaml:4:\d+ \(cost\)"):
+        dl.fit("c.yaml")
+
+
+def test_a_fit_that_diverges_says_where_and_is_noted(dltrain: Dltrain) -> None:
+    overrides = {"optimizer.learning_rate": 1e30, "model": {"name": "mlp", "hidden": [4]}}
+    with pytest.raises(dl.errors.DivergedError, match="dltrain replay b"):
+        dl.fit("c.yaml", overrides, run_dir="b")
+    assert json.loads(Path("b/run.json").read_text())["status"] == "diverged"
+
+
+def test_there_is_no_such_run(dltrain: Dltrain) -> None:
+    with pytest.raises(dl.errors.RunError, match="no run"):
+        dl.load_run("latest")
