@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -186,8 +187,10 @@ def _built(
 def _train(run: Run, shows: Progress, stop: StopFlag) -> Finished:
     """Trains to the end. Raises StoppedError after a signal."""
     finished = None
+    records = run.records(should_stop=stop)
+    started = next(records)  # when all is compiled: until then a signal ends the command at once
     with stop, closing(shows) as progress:
-        for record in run.records(should_stop=stop):
+        for record in chain([started], records):
             progress.report(record)
             finished = record if isinstance(record, Finished) else None
     if stop.signal_number is None:  # asked last, so that no signal is overlooked

@@ -65,6 +65,10 @@ class Evaluator:
                 raise EvaluationStopped
         return {name: total if name in self._sums else total / examples for name, total in totals.items()}
 
+    def compile(self, split: Split) -> None:
+        """Does now what else the first evaluation of the split would begin with."""
+        self._run.bound(min(self._batch_size, self.examples(split)))
+
     def examples(self, split: Split) -> int:
         """How many examples of the split are looked at."""
         return len(split) if self._batches is None else min(len(split), self._batches * self._batch_size)

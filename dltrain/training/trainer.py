@@ -66,6 +66,10 @@ class Trainer:
         """
         state = self.state
         run_step, evaluate = BatchFunction(self.session, self.training), self._evaluator()
+        if not self._reason_to_end():  # compiled while nobody minds being interrupted
+            run_step.bound(min(self.config.batch_size, len(self.train)))
+            if "validation" in self.data.splits:
+                evaluate.compile(self.data.splits["validation"])
         yield self._started()
         while not (reason := self._reason_to_end()):
             started, first = perf_counter(), state.examples

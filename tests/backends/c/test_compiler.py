@@ -1,5 +1,6 @@
 """The C compiler: which one, and what happens where it fails, hangs or cannot write."""
 
+import json
 import os
 import resource
 import shutil
@@ -225,16 +226,20 @@ def test_one_that_hangs_is_ended_once_with_all_that_it_has_started(script, tmp_p
     assert all_have_ended(found)
 
 
+@pytest.mark.parametrize("hangs", ["always", "with the plan"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_one_that_hangs_at_once(script, tmp_path, number):
+def test_a_signal_ends_one_that_hangs_at_once(script, tmp_path, number, hangs):
     pids = tmp_path / "pids"
-    script(HANGS.format(pids=pids))
+    compiles = f'grep -q use_threads "$file" && exec {real()} "$@"' if hangs == "with the plan" else ":"
+    script(f'for file; do case "$file" in *.c) break; esac; done; {compiles}\n{HANGS.format(pids=pids)}')
     code = "import sys; from dltrain.cli.main import main; sys.exit(main(sys.argv[1:]))"
     config = Path(__file__).parents[3] / "configs" / "smoke.yaml"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "plan", str(config)], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, "fit", str(config), "--run-dir", str(tmp_path / "run")],
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    while not (pids.exists() and len(pids.read_text().split()) == 2):
+    while not (pids.exists() and len(pids.read_text().split()) >= 2):
         time.sleep(0.02)
     sent = time.monotonic()
     process.send_signal(number)
@@ -242,4 +247,6 @@ def test_a_signal_ends_one_that_hangs_at_once(script, tmp_path, number):
     assert time.monotonic() - sent < 2
     assert process.returncode == 128 + number
     assert errors.count("\n") == 1
+    if hangs == "with the plan":
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
     assert all_have_ended(pids.read_text().split())
