@@ -23,6 +23,7 @@ from reliability.fork_server import tell
 from run_helpers import busy_config, write_data
 
 from dltrain.cli.main import main
+from dltrain.cli.signals import StopFlag
 from dltrain.datasets.dataset import Dataset
 from dltrain.runs import run as run_module
 from dltrain.runs.checkpoints import CheckpointStore
@@ -42,7 +43,7 @@ WITHIN: dict[CodeType, str] = {
     CheckpointStore._prune.__code__: "prune",
 }
 BEGINS: dict[CodeType, str] = {
-    Trainer._started.__code__: "training",
+    StopFlag.__enter__.__code__: "training",
     run_module.write_summary.__code__: "exit",
 }
 
