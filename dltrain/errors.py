@@ -189,3 +189,8 @@ def ending(error: BaseException) -> DltrainError:
             where = str(error.filename or "")
             return StorageError("cannot read or write", where=where, why=error.strerror or str(error))
     return Bug()
+
+
+def printable(text: str) -> str:
+    """`text` with everything escaped that could disturb a terminal: control characters, surrogates, ..."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -140,6 +140,7 @@ def _run_command(name: str, arguments: list[str], signals: Signals) -> None:
 
     from dltrain.cli.printing import warnings_as_lines
 
+    _check_clock()
     command = loaded(name)
     signals.raise_from_now()
     try:
@@ -152,6 +153,19 @@ def _run_command(name: str, arguments: list[str], signals: Signals) -> None:
         pass
     except click.ClickException as error:
         raise _usage_error(error, f"dltrain {name}") from error
+
+
+def _check_clock() -> None:
+    """Raises StorageError where Python's own modules would fail at the time."""
+    import time
+
+    try:
+        time.time()
+    except OverflowError:
+        from dltrain.errors import StorageError
+
+        why = "it is beyond the year 2262, the last that Python can tell"
+        raise StorageError("this machine's clock is wrong", why=why, fix="set it") from None
 
 
 def _unknown(name: str) -> DltrainError:
@@ -181,16 +195,16 @@ def _usage_error(error: click.ClickException, command: str) -> DltrainError:
 
 def _report(error: BaseException, debug: bool) -> int:
     """Prints what went wrong on stderr and returns the exit code."""
-    from dltrain.errors import Bug, ending
+    from dltrain.errors import Bug, ending, printable
 
     user_error = ending(error)
     if debug or isinstance(user_error, Bug):
         import traceback
 
         for line in "".join(traceback.format_exception(error)).splitlines():
-            _say(_printable(line))
+            _say(printable(line))
     for line in user_error.lines:
-        _say(f"dltrain: error: {_printable(line)}")
+        _say(printable(f"dltrain: error: {line}"))
     return user_error.exit_code
 
 
@@ -199,11 +213,6 @@ def _say(line: str) -> None:
 
     with suppress(OSError):  # of a full disk, perhaps: the exit code still tells
         print(line, file=sys.stderr)
-
-
-def _printable(text: str) -> str:
-    """The text with everything that would move the cursor, colour or hide text escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _drop_unwritable_output() -> None:

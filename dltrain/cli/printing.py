@@ -10,8 +10,7 @@ from typing import TextIO
 
 import click
 
-from dltrain.config.text import printable
-from dltrain.errors import DltrainWarning
+from dltrain.errors import DltrainWarning, printable
 
 
 def say(line: str | Path, *, err: bool = False) -> None:

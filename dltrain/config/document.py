@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dltrain.config.strict_yaml import KeyPath, read_yaml
-from dltrain.config.text import nearest, printable, shown
-from dltrain.errors import ConfigError
+from dltrain.config.text import nearest, shown
+from dltrain.errors import ConfigError, printable
 from dltrain.files.plain import open_plain_file
 from dltrain.files.user_paths import expand_user
 from dltrain.places import Place, Position

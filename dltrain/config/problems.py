@@ -11,8 +11,8 @@ from dltrain.aliases import key_elsewhere, key_here
 from dltrain.config.document import Document
 from dltrain.config.schema import Fault, Schema, faults, sections_in
 from dltrain.config.strict_yaml import KeyPath, plain_scalar
-from dltrain.config.text import counted, nearest, printable, quoted, shown
-from dltrain.errors import ConfigError
+from dltrain.config.text import counted, nearest, quoted, shown
+from dltrain.errors import ConfigError, printable
 from dltrain.places import Key
 
 MOST_PROBLEMS = 100  # that are explained; who has more began with a wrong file

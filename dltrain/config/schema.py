@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails, PydanticKnownError, core_schema
 
 from dltrain.config.strict_yaml import KeyPath
-from dltrain.config.text import printable, shown
+from dltrain.config.text import shown
+from dltrain.errors import printable
 
 F = TypeVar("F", bound=Callable[..., None])
 

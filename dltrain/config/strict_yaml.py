@@ -20,8 +20,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from dltrain.config.text import printable, quoted, shown
-from dltrain.errors import ConfigError
+from dltrain.config.text import quoted, shown
+from dltrain.errors import ConfigError, printable
 from dltrain.places import Place
 
 KeyPath = tuple[str | int, ...]  # keys and list indices from the top: ("model", "layers", 2, "units")

@@ -7,13 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dltrain.aliases import plain
+from dltrain.errors import printable
 
 LONGEST_SHOWN = 60  # characters of a value
-
-
-def printable(text: str) -> str:
-    """`text` with everything that could disturb a terminal escaped: control characters, surrogates, ..."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def quoted(text: str) -> str:
