@@ -8,7 +8,7 @@ An error is one line, `WHAT: WHERE: WHY; WHAT TO DO`, so that a person sees at o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from signal import SIGINT, SIGPIPE, Signals
+from signal import SIGINT, Signals
 from typing import Literal
 
 from dltrain.places import Place
@@ -182,7 +182,7 @@ def ending(error: BaseException) -> DltrainError:
         case KeyboardInterrupt():
             return StoppedError("interrupted", signal_number=SIGINT)
         case BrokenPipeError():
-            return StoppedError("nobody reads the output any more", signal_number=SIGPIPE)
+            return StoppedError("nobody reads the output any more", signal_number=13)  # SIGPIPE
         case MemoryError():
             return StorageError("not enough memory", why=str(error))
         case OSError():
