@@ -14,7 +14,7 @@ A field annotated `Optimizer` then takes `adam`, `{name: adam, learning_rate: 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 
@@ -25,8 +25,6 @@ from dltrain.config.text import nearest, quoted
 from dltrain.errors import ConfigError
 from dltrain.places import TOP, Key
 
-C = TypeVar("C", bound="Component")
-
 
 class Component(Section):
     """A section that is chosen by its `name:`; a bare string X means `{name: X}`.
@@ -35,16 +33,13 @@ class Component(Section):
     `class Adam(Optimizer, name="adam")` puts a class into it. A class with neither is abstract.
     """
 
-    _kinds: ClassVar[dict[type[Component], dict[str, type[Component]]]] = {}
-    _kind_base: ClassVar[type[Component]]
+    _registry: ClassVar[dict[str, type[Component]]] = {}  # of the kind
 
     def __init_subclass__(cls, *, kind: str | None = None, name: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.component_name = name or ""
         if kind is not None:
-            cls.component_kind = kind
-            cls._kind_base = cls
-            cls._kinds[cls] = {}
+            cls.component_kind, cls._registry = kind, {}
         if name is not None:
             cls._register(name)
 
@@ -52,8 +47,7 @@ class Component(Section):
     def _register(cls, name: str) -> None:
         if not cls.component_kind:
             raise TypeError(f"{cls.__name__} has a name, but none of its bases a kind")
-        registry = cls._kinds[cls._kind_base]
-        taken = registry.get(name)
+        taken = cls._registry.get(name)
         # The same class defined again (a notebook's cell, a reloaded module) replaces itself.
         if taken and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ConfigError(
@@ -62,7 +56,7 @@ class Component(Section):
                 why=f"it is {taken.__module__}.{taken.__qualname__}",
                 fix="choose another name",
             )
-        registry[name] = cls
+        cls._registry[name] = cls
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -72,13 +66,11 @@ class Component(Section):
     @staticmethod
     def registered_kinds() -> dict[type[Component], dict[str, type[Component]]]:
         """The base class of every kind (`component_kind` is its word) -> name -> class."""
-        return {base: dict(registry) for base, registry in Component._kinds.items()}
+        return {base: base.registered() for base in Component.__subclasses__() if base.component_kind}
 
-    @staticmethod
-    def registered(base: type[C]) -> dict[str, type[C]]:
-        """Name -> class for all components that a field annotated `base` takes."""
-        registry = Component._kinds[base._kind_base]
-        return {name: found for name, found in registry.items() if issubclass(found, base)}
+    @classmethod
+    def registered(cls) -> dict[str, type[Self]]:
+        return {name: found for name, found in cls._registry.items() if issubclass(found, cls)}
 
     @classmethod
     def class_for(cls, value: Any) -> type[Component] | None:
@@ -86,7 +78,7 @@ class Component(Section):
         name = value.get("name") if isinstance(value, Mapping) else value
         if name is None and isinstance(value, Mapping) and cls.component_name:
             return cls
-        return Component.registered(cls).get(name) if isinstance(name, str) else None
+        return cls.registered().get(name) if isinstance(name, str) else None
 
     @classmethod
     def is_abstract(cls) -> bool:
@@ -98,10 +90,6 @@ class Component(Section):
         if found is None:
             raise cls._unknown(value)
         return found
-
-    @classmethod
-    def alternatives(cls) -> Mapping[str, type[Schema]]:
-        return Component.registered(cls)
 
     @model_validator(mode="before")
     @classmethod
@@ -118,7 +106,7 @@ class Component(Section):
     def _unknown(cls, value: str | Mapping[str, Any]) -> ConfigError:
         """What is wrong with a name that leads to no class; `where` is the key it stands in."""
         kind = cls.component_kind
-        known = Component.registered(cls)
+        known = cls.registered()
         listed = f"known: {', '.join(known)}"
         where = TOP if isinstance(value, str) else Key("name")
         name = value if isinstance(value, str) else value.get("name")

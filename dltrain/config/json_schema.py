@@ -58,7 +58,7 @@ def _reference_to_kind(base: type[Component], definitions: dict[str, Any]) -> di
     name = base.component_kind if is_kind else f"{base.component_kind}.{base.__name__}"
     if name not in definitions:
         definitions[name] = {}  # known from here on: a component may hold others of its own kind
-        classes = Component.registered(base)
+        classes = base.registered()
         bare = [name for name, found in classes.items() if not _required(found)]
         members: list[dict[str, Any]] = [{"enum": bare}] if bare else []
         for component_name, found in classes.items():

@@ -76,7 +76,7 @@ def _hint(faults: Sequence[Fault]) -> str | None:
         return f"write {int(value)}"
     if "model_type" in kinds:
         for section in (section for fault in faults for section in fault.sections):
-            if names := section.alternatives():
+            if names := section.registered():
                 return f"known: {', '.join(names)}"
             return f"write its keys below it, 'key: value' a line (keys: {', '.join(section.model_fields)})"
     if kinds & {"list_type", "tuple_type"} and isinstance(value, str | int | float):
@@ -132,7 +132,7 @@ def _key_below(owner: type[Schema], key: str) -> str | None:
     """Where below `owner` there is such a key: `train.epochs`; None if nowhere."""
     for name, field in owner.model_fields.items():
         for section in sections_in(field.annotation):
-            readers = section.alternatives().values() or [section]
+            readers = section.registered().values() or [section]
             if any(key in reader.model_fields for reader in readers):
                 return f"{name}.{key}"
     return None

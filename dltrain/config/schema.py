@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
@@ -52,7 +52,7 @@ class Schema(BaseModel):
         raise NotImplementedError
 
     @classmethod
-    def alternatives(cls) -> Mapping[str, type[Schema]]:
+    def registered(cls) -> Mapping[str, type[Self]]:
         """The components that a field annotated with this class takes, by name; none for a plain section."""
         return {}
 

@@ -156,8 +156,8 @@ def test_components_are_immutable_and_compare_by_value() -> None:
 
 
 def test_each_kind_has_its_registry() -> None:
-    assert Component.registered(Optimizer) == {"sgd": Sgd, "adam": Adam, "rmsprop": RmsProp}
-    assert Component.registered(Adaptive) == {"adam": Adam, "rmsprop": RmsProp}
+    assert Optimizer.registered() == {"sgd": Sgd, "adam": Adam, "rmsprop": RmsProp}
+    assert Adaptive.registered() == {"adam": Adam, "rmsprop": RmsProp}
     kinds = Component.registered_kinds()
     assert kinds[Schedule] == {"constant": Constant, "step": Step}
     assert kinds[Layer] == {"dense": Dense, "flatten": Flatten, "stack": Stack}
@@ -169,7 +169,7 @@ def test_a_name_belongs_to_one_class() -> None:
         class Other(Layer, name="dense"):
             pass
 
-    assert Component.registered(Layer)["dense"] is Dense
+    assert Layer.registered()["dense"] is Dense
 
 
 def test_the_same_class_again_replaces_itself() -> None:
@@ -184,7 +184,7 @@ def test_the_same_class_again_replaces_itself() -> None:
 
     define()
     second = define()
-    assert Component.registered(Kind) == {"again": second}
+    assert Kind.registered() == {"again": second}
 
 
 def test_mistakes_in_a_class_are_told_when_it_is_defined() -> None:

@@ -117,7 +117,7 @@ CASES: dict[type[Component], dict[str, list[Keys]]] = {
 
 def registered(base: type[Component]) -> dict[str, type[Component]]:
     """The components of the package itself; other tests may register their own."""
-    found = Component.registered(base)
+    found = base.registered()
     return {name: cls for name, cls in found.items() if cls.__module__.startswith("dltrain.")}
 
 

@@ -242,7 +242,7 @@ def test_wrong_keys(text: str, fact: str) -> None:
 )
 def test_a_config_comes_back_from_its_dump(text: str) -> None:
     dataset = parse(Dataset, parse_document(text, "a.yaml"))
-    assert Dataset.registered(Dataset)[dump(dataset)["name"]] is type(dataset)
+    assert Dataset.registered()[dump(dataset)["name"]] is type(dataset)
     assert parse(Dataset, parse_document(repr(dump(dataset)).replace("None", "null"), "b.yaml")) == dataset
 
 

@@ -10,7 +10,6 @@ from reliability.experiment import digest
 from run_helpers import autoencoder_config, busy_config, parsed, softmax_config, write_data
 
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.config.component import Component
 from dltrain.execution.session import Kernels
 from dltrain.optimizers import Optimizer
 from dltrain.runs.directory import RunDirectory
@@ -22,7 +21,7 @@ TRAIN = {"epochs": 2, "batch_size": 16, "log_every": 1}
 MODELS = {"softmax_regression": softmax_config, "mlp": busy_config, "autoencoder": autoencoder_config}
 
 # Every optimizer there is with its defaults, and those with all slots that options give them.
-OPTIMIZERS = {name: f"{{name: {name}, schedule: cosine}}" for name in Component.registered(Optimizer)}
+OPTIMIZERS = {name: f"{{name: {name}, schedule: cosine}}" for name in Optimizer.registered()}
 OPTIMIZERS |= {
     "sgd with nesterov": "{name: sgd, momentum: 0.9, nesterov: true, schedule: one_cycle}",
     "rmsprop, centered, with momentum": "{name: rmsprop, centered: true, momentum: 0.9, clip_norm: 0.1}",
