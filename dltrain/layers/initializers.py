@@ -7,13 +7,13 @@ fan_in and fan_out are the numbers of inputs and outputs of one unit: the sizes 
 from __future__ import annotations
 
 from abc import abstractmethod
-from hashlib import blake2b
 from math import prod, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from dltrain.autodiff.philox import philox, stream_of
 from dltrain.config import Component
 from dltrain.errors import GraphError
 
@@ -23,12 +23,9 @@ Values = NDArray[np.float64]
 def generator_for(seed: int, name: str) -> np.random.Generator:
     """The random numbers of the variable called `name`: a pure function of both arguments.
 
-    So a layer that is added or taken away leaves the first values of the others as they are. The
-    generator is Philox (Salmon et al., 2011), its key the seed and a hash of the name.
+    So a layer that is added or taken away leaves the first values of the others as they are.
     """
-    digest = blake2b(name.encode(), digest_size=8).digest()
-    key = np.array([seed % 2**64, int.from_bytes(digest, "little")], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key))
+    return np.random.Generator(philox(seed % 2**64, stream_of(name)))
 
 
 class Initializer(Component, kind="initializer"):

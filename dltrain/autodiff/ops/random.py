@@ -1,8 +1,8 @@
 """Random numbers as a function of (seed, stream, step), without a state.
 
-The counter-based generator Philox4x64-10 (Salmon et al. 2011) is keyed by seed and stream, and step sets its
-counter. The stream comes from the node's unique name. So every node draws numbers of its own, a run can be
-repeated from any step, and the order in which nodes run does not matter.
+They come from Philox, with seed and stream as its key and step as its counter. The stream comes from the node's
+unique name. So every node draws numbers of its own, a run can be repeated from any step, and the order in which
+nodes run does not matter.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import DTypeLike
 from dltrain.autodiff.graph import Op, Tensor, TensorLike, default_graph, name_scope
 from dltrain.autodiff.ops.arithmetic import multiply
 from dltrain.autodiff.ops.bases import operand
+from dltrain.autodiff.philox import philox, stream_of
 from dltrain.autodiff.spec import Array, Dimension, Shape, Spec, as_dtype, as_shape
 from dltrain.errors import GraphError
 
@@ -45,9 +45,7 @@ class Random(Op, abstract=True):
 
     def bits(self, step: Array) -> np.random.Philox:
         """The generator at the start of this step's numbers."""
-        counter = np.zeros(4, np.uint64)
-        counter[3] = step  # the highest word: below it lie 2^192 blocks for each step
-        return np.random.Philox(key=np.array([self.seed, self.stream], np.uint64), counter=counter)
+        return philox(self.seed, self.stream, step)
 
 
 @dataclass(frozen=True)
@@ -216,8 +214,7 @@ def _add(make: Callable[..., Random], step: Tensor | None, seed: int | None, nam
     seed = graph.seed if seed is None else seed
     if not 0 <= seed < 2**64:
         raise GraphError(f"the seed {seed} is not in 0..2^64-1")
-    digest = blake2b(graph.names.unused(name).encode(), digest_size=8).digest()
-    return make(seed=seed, stream=int.from_bytes(digest, "little"))(step, name=name)
+    return make(seed=seed, stream=stream_of(graph.names.unused(name)))(step, name=name)
 
 
 def _require_stddev(stddev: float) -> None:
