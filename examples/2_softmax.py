@@ -19,7 +19,7 @@ b = dl.Variable(np.zeros(10), dtype="float32", name="b")
 logits = dl.reshape(x, ("batch", 784)) @ W + b
 probabilities = dl.softmax(logits)
 # log(softmax(...)) takes its stable form, so that no probability of 0 does harm.
-cost = dl.mean(-dl.sum(dl.one_hot(y, 10) * dl.log(probabilities), axes=1))
+cost = dl.mean(-dl.sum(dl.one_hot(y, 10) * dl.log(probabilities), axis=1))
 hits = dl.equal(dl.argmax(probabilities, axis=1), y)
 accuracy = dl.mean(dl.cast(hits, "float32"))
 train_step = dl.optimizers.Sgd(LEARNING_RATE).minimize(cost)

@@ -121,5 +121,5 @@ def undo_broadcast(gradient: Tensor, tensor: Tensor) -> Tensor:
         for axis, dimension in enumerate(tensor.shape)
         if dimension == 1 and gradient.shape[axis + added] != 1
     ]
-    summed = ops.sum(gradient, axes=[*range(added), *stretched])
+    summed = ops.sum(gradient, axis=[*range(added), *stretched])
     return summed if summed.shape == tensor.shape else ops.reshape(summed, tensor.shape)

@@ -290,6 +290,11 @@ class Variable(Tensor):
         super().__init__(ReadVariable(), (), spec, name, default_graph())
         self.graph.variables.append(self)
 
+    @property
+    def is_weight(self) -> bool:
+        """Trainable and of rank 2 or more; penalties on size and weight decay are for these."""
+        return self.trainable and self.spec.rank >= 2
+
 
 @dataclass(frozen=True)
 class Updates:

@@ -130,7 +130,8 @@ def as_shape(shape: Iterable[Dimension]) -> Shape:
         elif isinstance(dimension, int | np.integer) and not isinstance(dimension, bool) and dimension >= 0:
             checked.append(int(dimension))
         else:
-            raise GraphError(f"not a dimension: {dimension!r}", fix="give a size from 0 up, or a name")
+            fix = 'give a size from 0 up, or a name such as "batch" for what each run decides'
+            raise GraphError(f"not a dimension: {dimension!r}", fix=fix)
     return tuple(checked)
 
 

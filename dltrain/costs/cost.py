@@ -33,10 +33,10 @@ class Prediction(Protocol):
 
 
 class Cost(Component, kind="cost"):
-    """The mean over the examples of a batch of what one example costs; and a penalty on large kernels."""
+    """The mean over the examples of a batch of what one example costs; and a penalty on large weights."""
 
-    l2: float = Field(default=0.0, ge=0, description="weight of the penalty on the kernels' squares")
-    l1: float = Field(default=0.0, ge=0, description="weight of the penalty on the kernels' absolute values")
+    l2: float = Field(default=0.0, ge=0, description="factor of the penalty on the weights' squares")
+    l1: float = Field(default=0.0, ge=0, description="factor of the penalty on the weights' absolute values")
 
     @abstractmethod
     def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
@@ -52,18 +52,18 @@ class Cost(Component, kind="cost"):
             return ops.mean(self.per_example(prediction, target))
 
     def penalty(self, variables: Sequence[Variable]) -> Tensor | None:
-        """l2 * sum(w^2) / 2 + l1 * sum(|w|) over all kernels, that is trainable variables of rank 2 or more,
-        a scalar; None where there is nothing to add.
+        """l2 * sum(w^2) / 2 + l1 * sum(|w|) over all weights (`Variable.is_weight`), a scalar;
+        None where there is nothing to add.
 
         With this half the gradient of the first term is l2 * w, the weight decay of sgd (Goodfellow et al.,
         Deep Learning, 2016, equations 7.2 and 7.19).
         """
-        kernels = [variable for variable in variables if variable.trainable and variable.spec.rank >= 2]
-        if not kernels or not (self.l1 or self.l2):
+        weights = [variable for variable in variables if variable.is_weight]
+        if not weights or not (self.l1 or self.l2):
             return None
-        with kernels[0].graph, name_scope("penalty"):
-            terms = [self.l2 / 2 * ops.sum(ops.square(kernel)) for kernel in kernels if self.l2]
-            terms += [self.l1 * ops.sum(ops.abs(kernel)) for kernel in kernels if self.l1]
+        with weights[0].graph, name_scope("penalty"):
+            terms = [self.l2 / 2 * ops.sum(ops.square(weight)) for weight in weights if self.l2]
+            terms += [self.l1 * ops.sum(ops.abs(weight)) for weight in weights if self.l1]
             total = terms[0]
             for term in terms[1:]:
                 total = total + term
@@ -92,4 +92,4 @@ def require_same_shape(cost: Cost, prediction: Prediction, target: Tensor) -> No
 
 def mean_over_features(x: Tensor) -> Tensor:
     """From (batch, ...) to (batch,)."""
-    return ops.mean(x, axes=range(1, x.spec.rank)) if x.spec.rank > 1 else x
+    return ops.mean(x, axis=range(1, x.spec.rank)) if x.spec.rank > 1 else x

@@ -1,7 +1,7 @@
 """In which order examples are met: pure functions, so that a resumed run needs counters only.
 
-A permutation is what sorts as many 64-bit numbers of Philox: NumPy keeps these the same in every version, which
-it does not promise of `Generator.permutation`.
+A permutation is what sorts as many 64-bit numbers of Philox: NumPy keeps these the same in every version,
+which it does not promise of `Generator.permutation`.
 """
 
 from __future__ import annotations

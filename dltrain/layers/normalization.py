@@ -37,11 +37,11 @@ class _Normalization(Layer):
         }
 
 
-def _moments(x: Tensor, axes: Sequence[int], keepdims: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """x less its mean over `axes`, the mean, and the (biased) variance."""
-    mean = ops.mean(x, axes=axes, keepdims=keepdims)
+def _moments(x: Tensor, axis: Sequence[int], keepdims: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """x less its mean over `axis`, the mean, and the (biased) variance."""
+    mean = ops.mean(x, axis=axis, keepdims=keepdims)
     centered = x - mean
-    return centered, mean, ops.mean(ops.square(centered), axes=axes, keepdims=keepdims)
+    return centered, mean, ops.mean(ops.square(centered), axis=axis, keepdims=keepdims)
 
 
 class LayerNorm(_Normalization, name="layer_norm"):
@@ -50,7 +50,7 @@ class LayerNorm(_Normalization, name="layer_norm"):
     """
 
     def apply(self, x: Tensor, variables: Mapping[str, Tensor], *, training: bool) -> Forward:
-        centered, _, variance = _moments(x, axes=[-1], keepdims=True)
+        centered, _, variance = _moments(x, axis=[-1], keepdims=True)
         normal = centered / ops.sqrt(variance + self.epsilon)
         return Forward(normal * variables["gamma"] + variables["beta"])
 
@@ -78,7 +78,7 @@ class BatchNorm(_Normalization, name="batch_norm"):
 
     def apply(self, x: Tensor, variables: Mapping[str, Tensor], *, training: bool) -> Forward:
         if training:
-            centered, mean, variance = _moments(x, axes=range(x.spec.rank - 1), keepdims=False)
+            centered, mean, variance = _moments(x, axis=range(x.spec.rank - 1), keepdims=False)
             updates = [
                 self._followed(variables["moving_mean"], mean),
                 self._followed(variables["moving_variance"], variance),

@@ -64,11 +64,11 @@ class TopKAccuracy(_OfClasses, name="top_k_accuracy"):
         label = ops.expand_dims(target, -1)
         numbers = constant(range(classes))
         its_score = ops.max(
-            ops.where(ops.equal(numbers, label), scores, float("-inf")), axes=-1, keepdims=True
+            ops.where(ops.equal(numbers, label), scores, float("-inf")), axis=-1, keepdims=True
         )
         first_of_ties = ops.logical_and(ops.equal(scores, its_score), ops.less(numbers, label))
         before = ops.logical_or(ops.greater(scores, its_score), first_of_ties)
-        return _mean(ops.less(ops.sum(ops.cast(before, "int64"), axes=-1), self.k))
+        return _mean(ops.less(ops.sum(ops.cast(before, "int64"), axis=-1), self.k))
 
 
 class ConfusionMatrix(_OfClasses, name="confusion_matrix"):

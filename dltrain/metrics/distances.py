@@ -25,7 +25,7 @@ class _OfNumbers(Metric):
 
 def _mean(x: Tensor) -> Tensor:
     """The mean, over the examples in float64 so that batches combine exactly."""
-    per_example = ops.mean(x, axes=range(1, x.spec.rank)) if x.spec.rank > 1 else x
+    per_example = ops.mean(x, axis=range(1, x.spec.rank)) if x.spec.rank > 1 else x
     return ops.mean(ops.cast(per_example, "float64"))
 
 

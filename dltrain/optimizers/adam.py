@@ -50,17 +50,17 @@ class AdamW(Adam, name="adamw"):
     """adam with p <- p - rate * weight_decay * p beside its own step: decoupled weight decay (Loshchilov and
     Hutter, 2019, algorithm 2, whose schedule multiplier times alpha is `rate` here).
 
-    Only kernels (variables of rank 2 or more) decay; biases and the gamma and beta of normalizations don't.
+    Only weights (variables of rank 2 or more) decay; biases and the gamma and beta of normalizations don't.
     """
 
     weight_decay: float = Field(
-        default=0.01, ge=0, description="share of a kernel that decays, times learning_rate"
+        default=0.01, ge=0, description="share of a weight that decays, times learning_rate"
     )
 
     def decayed(self, step: Step) -> Tensor:
         if not self.weight_decay:
             return step.parameters
-        return step.parameters - step.learning_rate * self.weight_decay * (step.kernels() * step.parameters)
+        return step.parameters - step.learning_rate * self.weight_decay * (step.weights() * step.parameters)
 
 
 class Nadam(Adam, name="nadam"):

@@ -13,7 +13,7 @@ class Lion(Optimizer, name="lion"):
     """u = sign(beta1 m + (1 - beta1) g); m <- beta2 m + (1 - beta2) g; p <- p - rate * (u + weight_decay * p)
     (Chen et al., Symbolic discovery of optimization algorithms, 2023, program 1).
 
-    m starts at 0. Only kernels (variables of rank 2 or more) decay. Good rates are 3 to 10 times smaller than
+    m starts at 0. Only weights (variables of rank 2 or more) decay. Good rates are 3 to 10 times smaller than
     adam's, and decays as much larger.
     """
 
@@ -21,7 +21,7 @@ class Lion(Optimizer, name="lion"):
     beta1: float = Field(default=0.9, ge=0, lt=1, description="how much the momentum weighs in a step")
     beta2: float = Field(default=0.99, ge=0, lt=1, description="how much of the momentum each step keeps")
     weight_decay: float = Field(
-        default=0.0, ge=0, description="share of a kernel that decays, times learning_rate"
+        default=0.0, ge=0, description="share of a weight that decays, times learning_rate"
     )
 
     def update(self, step: Step) -> Tensor:
@@ -29,5 +29,5 @@ class Lion(Optimizer, name="lion"):
         u = ops.sign(self.beta1 * step.average_before("m", self.beta2) + (1 - self.beta1) * g)
         step.average("m", g, self.beta2)
         if self.weight_decay:
-            u = u + self.weight_decay * step.kernels() * p
+            u = u + self.weight_decay * step.weights() * p
         return p - step.learning_rate * u

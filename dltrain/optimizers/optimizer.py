@@ -76,9 +76,9 @@ class Step:
         """The same before the update."""
         return self.slot(name) * (1 - decay)
 
-    def kernels(self) -> Tensor:
-        """1 where a number of the vector belongs to a variable of rank 2 or more, else 0."""
-        parts = [np.full(prod(v.spec.sizes), float(v.spec.rank >= 2)) for v in self.variables]
+    def weights(self) -> Tensor:
+        """1 where a number of the vector belongs to a weight (`Variable.is_weight`), else 0."""
+        parts = [np.full(prod(v.spec.sizes), float(v.is_weight)) for v in self.variables]
         return as_tensor(np.concatenate(parts), self.parameters.dtype)
 
 

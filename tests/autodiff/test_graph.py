@@ -82,7 +82,9 @@ def test_other_dtypes_are_refused(dtype):
 
 @pytest.mark.parametrize("shape", [(None, 3), (-1,), ("",), (1.5,), (True,)])
 def test_other_dimensions_are_refused(shape):
-    with pytest.raises(GraphError, match="not a dimension"):
+    with pytest.raises(
+        GraphError, match=r"not a dimension: .*; give a size from 0 up, or a name such as .batch."
+    ):
         dl.placeholder("float32", shape)
 
 
@@ -90,6 +92,12 @@ def test_variables_have_sizes_only():
     x = dl.placeholder("float32", ("batch",))
     with pytest.raises(GraphError, match="named dimension"):
         dl.Variable(x)
+
+
+def test_a_weight_is_what_is_trained_and_of_rank_2_or_more():
+    shapes = {(): False, (3,): False, (3, 1): True, (2, 3, 4): True}
+    assert {shape: dl.Variable(np.zeros(shape)).is_weight for shape in shapes} == shapes
+    assert not dl.Variable(np.zeros((3, 3)), trainable=False).is_weight
 
 
 def test_a_constant_does_not_follow_its_array():

@@ -18,8 +18,8 @@ UNARY = (
     lambda x: dl.elu(x),
     lambda x: dl.sigmoid(x) * 1.0,
     lambda x: dl.where(x > 0.0, x, 0.5 * x),
-    lambda x: x - dl.mean(x, axes=0),
-    lambda x: x - dl.max(x, axes=1, keepdims=True),
+    lambda x: x - dl.mean(x, axis=0),
+    lambda x: x - dl.max(x, axis=1, keepdims=True),
     lambda x: dl.softmax(x),
     lambda x: dl.reshape(dl.reshape(x, (ROWS * COLUMNS,)), x.shape),
     lambda x: dl.transpose(dl.transpose(x) * 2.0),
@@ -33,7 +33,7 @@ BINARY = (
     lambda x, y: dl.maximum(x, y),
     lambda x, y: dl.where(x < y, x, y * 0.5),
     lambda x, y: dl.tanh(x @ dl.transpose(y)) @ x * 0.01,
-    lambda x, y: x - dl.sum(y, axes=0) * 1e-3,
+    lambda x, y: x - dl.sum(y, axis=0) * 1e-3,
 )
 
 

@@ -54,7 +54,7 @@ def reduction(function: str, op: Any, reference: Any, label: str, dimensions: An
     return Case(
         function,
         lambda x: getattr(ops, function)(x, **arguments),
-        lambda x: reference(x, axis=arguments.get("axes"), keepdims=arguments.get("keepdims", False)),
+        lambda x: reference(x, axis=arguments.get("axis"), keepdims=arguments.get("keepdims", False)),
         op,
         [[one] for one in dimensions],
         label=label,
@@ -85,7 +85,7 @@ def log_of_sum(x: Array, axis: Any, keepdims: bool) -> Array:
 WHOLE = [(2, 3), ("batch", 4), (1,), (), (2, 1, 2)]
 FILLED = [(2, 3, 2), ("batch", 2, "width"), (1, 1, 1)]
 WITH_EMPTY = [*FILLED, (2, 0, 3), (0, 2, 2)]
-BY_AXIS = [{"axes": 0}, {"axes": -1, "keepdims": True}, {"axes": (0, 2)}, {"axes": []}]
+BY_AXIS = [{"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 2)}, {"axis": []}]
 
 REDUCE = [
     *(

@@ -127,7 +127,7 @@ def test_huber_derivative_is_limited_by_delta_also_at_it() -> None:
     np.testing.assert_allclose(6 * gradient, np.clip(x, -0.5, 0.5), rtol=1e-12)
 
 
-def test_penalty_is_on_trainable_kernels_only() -> None:
+def test_penalty_is_on_trainable_weights_only() -> None:
     kernel, other = RNG.standard_normal((3, 2)), RNG.standard_normal((2, 2))
     with Graph() as graph:
         variables = [
@@ -145,7 +145,7 @@ def test_penalty_is_on_trainable_kernels_only() -> None:
     np.testing.assert_allclose(derivative, 0.3 * kernel + 0.02 * np.sign(kernel), rtol=1e-12)
 
 
-def test_without_weights_or_kernels_there_is_no_penalty() -> None:
+def test_without_factors_or_weights_there_is_no_penalty() -> None:
     with Graph():
         kernel, bias = Variable(np.ones((2, 2)), name="kernel"), Variable(np.ones(2), name="bias")
         assert Mse().penalty([kernel]) is None

@@ -79,7 +79,7 @@ def test_log_of_0_under_a_label_of_0(written: str) -> None:
         if written == "fused":
             cost = dl.softmax_cross_entropy(x, t)
         else:
-            cost = -dl.sum(t * dl.log(dl.softmax(x)), axes=-1)
+            cost = -dl.sum(t * dl.log(dl.softmax(x)), axis=-1)
         (gradient,) = dl.gradients(dl.sum(cost), [x])
         with dl.Session() as session:
             costs, slopes = session.run([cost, gradient], {x: logits, t: labels})

@@ -1,8 +1,8 @@
 """Random numbers as a function of (seed, stream, step), without a state.
 
-They come from Philox, with seed and stream as its key and step as its counter. The stream comes from the node's
-unique name. So every node draws numbers of its own, a run can be repeated from any step, and the order in which
-nodes run does not matter.
+They come from Philox, with seed and stream as its key and step as its counter. The stream comes from the
+node's unique name. So every node draws numbers of its own, a run can be repeated from any step, and the order
+in which nodes run does not matter.
 """
 
 from __future__ import annotations

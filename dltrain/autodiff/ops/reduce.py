@@ -1,6 +1,6 @@
 """Reductions: sum, mean, max, min, argmax, logsumexp.
 
-Their functions take `axes` (an axis, several, or None for all; negative ones count from the end) and
+Their functions take `axis` (one, several, or None for all; negative ones count from the end) and
 `keepdims` (leave each reduced axis in place with size 1).
 """
 
@@ -106,10 +106,10 @@ def _summed_in_blocks(x: Array, axis: int) -> Array:
     return np.moveaxis(total, -2, axis)
 
 
-def sum(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+def sum(x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
     """The sum along the axes; 0 along an empty one. float32, float64 or int64."""
     tensor = operand(x)
-    return Sum(normalize_axes(axes, tensor.spec.rank), keepdims)(tensor, name=name)
+    return Sum(normalize_axes(axis, tensor.spec.rank), keepdims)(tensor, name=name)
 
 
 class Mean(Reduction):
@@ -129,10 +129,10 @@ class Mean(Reduction):
         return broadcast_to(self.expanded(share), x.shape)
 
 
-def mean(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+def mean(x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
     """The arithmetic mean along the axes; nan along an empty one. float32 or float64."""
     tensor = operand(x)
-    return Mean(normalize_axes(axes, tensor.spec.rank), keepdims)(tensor, name=name)
+    return Mean(normalize_axes(axis, tensor.spec.rank), keepdims)(tensor, name=name)
 
 
 @dataclass(frozen=True)
@@ -180,14 +180,14 @@ class Max(Extremum):
     ufunc = np.maximum
 
 
-def max(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+def max(x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
     """The greatest along the axes, nan where one is nan; those that tie share the gradient equally.
 
     Raises:
         GraphError: an axis is empty (when it runs).
     """
     tensor = operand(x)
-    return Max(normalize_axes(axes, tensor.spec.rank), keepdims)(tensor, name=name)
+    return Max(normalize_axes(axis, tensor.spec.rank), keepdims)(tensor, name=name)
 
 
 class Min(Extremum):
@@ -196,14 +196,14 @@ class Min(Extremum):
     ufunc = np.minimum
 
 
-def min(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+def min(x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
     """The least along the axes, nan where one is nan; those that tie share the gradient equally.
 
     Raises:
         GraphError: an axis is empty (when it runs).
     """
     tensor = operand(x)
-    return Min(normalize_axes(axes, tensor.spec.rank), keepdims)(tensor, name=name)
+    return Min(normalize_axes(axis, tensor.spec.rank), keepdims)(tensor, name=name)
 
 
 @dataclass(frozen=True)
@@ -233,14 +233,14 @@ def argmax(x: TensorLike, axis: int = -1, keepdims: bool = False, name: str | No
     return Argmax(normalize_axis(axis, tensor.spec.rank), keepdims)(tensor, name=name)
 
 
-def logsumexp(x: TensorLike, axes: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+def logsumexp(x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
     """log(sum(exp(x))) along the axes, without overflow; -inf along an axis of nothing but -inf.
 
     Computed as m + log(sum(exp(x - m))) with m the greatest. float32 or float64.
     """
     tensor = operand(x)
     with tensor.graph, name_scope(name or "logsumexp"):
-        greatest = stop_gradient(max(tensor, axes, keepdims=True))
+        greatest = stop_gradient(max(tensor, axis, keepdims=True))
         shift = where(is_finite(greatest), greatest, 0)  # inf - inf would be nan
-        total = shift + log(sum(exp(tensor - shift), axes, keepdims=True))
-        return total if keepdims else squeeze(total, normalize_axes(axes, tensor.spec.rank))
+        total = shift + log(sum(exp(tensor - shift), axis, keepdims=True))
+        return total if keepdims else squeeze(total, normalize_axes(axis, tensor.spec.rank))

@@ -142,15 +142,15 @@ class ExpandDims(View):
         return squeeze(upstream, self.axes)
 
 
-def expand_dims(x: TensorLike, axes: int | Sequence[int], name: str | None = None) -> Tensor:
+def expand_dims(x: TensorLike, axis: int | Sequence[int], name: str | None = None) -> Tensor:
     """x with new axes of size 1.
 
     Arguments:
-        axes: where the new ones are in the result; -1 is the last.
+        axis: where the new ones are in the result; -1 is the last.
     """
     tensor = operand(x)
-    count = 1 if isinstance(axes, int) else len(axes)
-    return ExpandDims(normalize_axes(axes, tensor.spec.rank + count))(tensor, name=name)
+    count = 1 if isinstance(axis, int) else len(axis)
+    return ExpandDims(normalize_axes(axis, tensor.spec.rank + count))(tensor, name=name)
 
 
 @dataclass(frozen=True)
@@ -174,16 +174,16 @@ class Squeeze(View):
         return expand_dims(upstream, self.axes)
 
 
-def squeeze(x: TensorLike, axes: int | Sequence[int] | None = None, name: str | None = None) -> Tensor:
+def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None, name: str | None = None) -> Tensor:
     """x without some axes of size 1; default all those (a named dimension is never one).
 
     Raises:
-        GraphError: one of `axes` is not of size 1.
+        GraphError: one of them is not of size 1.
     """
     tensor = operand(x)
-    if axes is None:
-        axes = [axis for axis, size in enumerate(tensor.shape) if size == 1]
-    return Squeeze(normalize_axes(axes, tensor.spec.rank))(tensor, name=name)
+    if axis is None:
+        axis = [place for place, size in enumerate(tensor.shape) if size == 1]
+    return Squeeze(normalize_axes(axis, tensor.spec.rank))(tensor, name=name)
 
 
 @dataclass(frozen=True)

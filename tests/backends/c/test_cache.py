@@ -22,7 +22,7 @@ def native():
 
 def test_plans_of_other_sizes_share_the_compiled_kernels(cache):
     x = dl.placeholder("float32", ("batch", 10))
-    function = native().make_callable(dl.sum(dl.tanh(x) * 3.0, axes=0), [x])
+    function = native().make_callable(dl.sum(dl.tanh(x) * 3.0, axis=0), [x])
     function(np.ones((128, 10), "float32"))
     compiled = set(cache.iterdir())
     function(np.ones((77, 10), "float32"))
