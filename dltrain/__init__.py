@@ -3,8 +3,9 @@
     import dltrain as dl
 
 gives the core (`dl.placeholder`, `dl.Variable`, `dl.gradients`, `dl.Session`, ...), every op as a function
-(`dl.add`, `dl.matmul`, ...) and the recipe as modules (`dl.optimizers`, `dl.models`, ...). Everything is
-imported when it is first used.
+(`dl.add`, `dl.matmul`, ...), the recipe as modules (`dl.optimizers`, `dl.models`, ...), whole runs (`dl.fit`,
+`dl.load_run`) and TensorBoard's files (`dl.summary`). `dir(dl)` lists all. Everything is imported when it is
+first used.
 """
 
 TYPE_CHECKING = False  # True for type checkers; importing typing would cost `--help` half of its time again

@@ -27,6 +27,8 @@ with dl.Session(graph, kernels="numpy") as session:
     step = session.make_callable([loss, train], [x, y])
     losses = [step(inputs, labels)[0] for _ in range(100)]
     state = session.state()
+    score: dl.Function = session.compile(dl.Program(inputs=(x,), fetches=(dl.argmax(logits, axis=1),)))
+    print(score(inputs)[0].shape)
 
 try:
     dl.optimizers.Sgd(learning_rate=-1.0)

@@ -15,12 +15,14 @@ from dltrain.autodiff.graph import (
 )
 from dltrain.autodiff.leaves import constant, placeholder
 from dltrain.autodiff.ops.bases import Elementwise, View
+from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Spec
 
 __all__ = [
     "Elementwise",
     "Graph",
     "Op",
+    "Program",
     "Spec",
     "Tensor",
     "Updates",
