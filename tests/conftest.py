@@ -14,6 +14,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def numpy_kernels():
+    """A session that is not told which kernels to use has NumPy's: their bits do not depend on a compiler."""
+    from dltrain.execution import Session
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(Session.__init__.__kwdefaults__, "kernels", "numpy")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def kernel_cache(tmp_path_factory: pytest.TempPathFactory):
     """A kernel cache of the test run's own, empty at its start."""
     with pytest.MonkeyPatch.context() as patch:

@@ -50,7 +50,7 @@ def check_gradients(
                 where=tensor.source,
                 fix='build the graph with dtype="float64"',
             )
-    session = session or Session(output.graph)
+    session = session or Session(output.graph, kernels="numpy")
     feeds: dict[Tensor, TensorLike] = dict(feed_dict or {})
     for tensor in wrt:
         value = feeds[tensor] if tensor in feeds else session.run(tensor, feeds)

@@ -27,8 +27,8 @@ class Function:
     """
 
     def __init__(self, session: Session, program: Program, structure: Fetches) -> None:
-        self.program = program
         self._session, self._structure = session, structure
+        self.program = program
         dimensions = [name for tensor in program.inputs for name in tensor.shape if isinstance(name, str)]
         self._dimensions = tuple(dict.fromkeys(dimensions))
         self._bound: dict[tuple[int, ...], BoundFunction] = {}
@@ -79,12 +79,12 @@ class BoundFunction:
     """
 
     def __init__(self, session: Session, plan: Plan, structure: Fetches) -> None:
+        self._session, self._structure = session, structure
         self.inputs, self.plan = plan.inputs, plan
-        self._lock, self._structure = session.lock, structure
 
     def __call__(self, limit: float = inf) -> Any:
         """Run on what `inputs` hold; see `Session.run`, and `Plan.run` for the limit."""
-        with self._lock:
+        with self._session.lock:
             results = self.plan.run(limit)
         return structured(self._structure, iter(results))
 

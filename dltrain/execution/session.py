@@ -6,8 +6,7 @@ import gc
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from threading import RLock
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from dltrain.autodiff.graph import Graph, Tensor, TensorLike, Variable, default_graph
 from dltrain.autodiff.program import Program
@@ -19,6 +18,7 @@ from dltrain.errors import CompilerError, DltrainWarning, GraphError, StorageErr
 from dltrain.execution.compile import PASSES, Plan, compile_plan
 from dltrain.execution.fetches import Fetches, program_of, structured
 from dltrain.execution.function import Function
+from dltrain.execution.lock import SessionLock
 
 Kernels = Literal["numpy", "native", "auto"]
 Made = TypeVar("Made")
@@ -50,7 +50,7 @@ class Session:
         graph: Graph | None = None,
         *,
         passes: frozenset[str] = PASSES,
-        kernels: Kernels = "numpy",
+        kernels: Kernels = "auto",
     ) -> None:
         self.graph = graph or default_graph()
         if unknown := passes - PASSES:
@@ -68,7 +68,14 @@ class Session:
         self.take_rows = None if compiler is None else self._or_numpy(lambda: native_take_rows(compiler))
         self._storage = Storage()
         self._functions: dict[Program, Function] = {}  # of `run`
-        self.lock = RLock()
+        self.lock = SessionLock()
+
+    def __reduce__(self) -> NoReturn:
+        raise GraphError(
+            "a session cannot be pickled or copied",
+            why="its plans hold addresses of memory and compiled code",
+            fix="make a new Session of the same graph, and give it state() by load_state()",
+        )
 
     def __enter__(self) -> Session:
         return self

@@ -131,6 +131,8 @@ class Optimizer(Component, kind="optimizer"):
     def apply_gradients(self, pairs: Pairs, total_steps: int | None = None) -> Updates:
         """The update of each variable by its gradient; it also advances the graph's step.
 
+        A run refuses it, and changes no variable, where a gradient is nan or infinite (after `clip_value`).
+
         Arguments:
             pairs: (gradient, variable), as `compute_gradients` gives them.
             total_steps: of the whole training, for schedules that need it.
@@ -154,11 +156,14 @@ class Optimizer(Component, kind="optimizer"):
             by_dtype: dict[str, list[tuple[Tensor, Variable]]] = {}
             for gradient, variable in pairs:
                 by_dtype.setdefault(variable.dtype.name, []).append((gradient, variable))
-            packed = [ops.pack([gradient for gradient, _ in group]) for group in by_dtype.values()]
+            packed = [
+                self._limited(ops.pack([gradient for gradient, _ in group], name="gradient"))
+                for group in by_dtype.values()
+            ]
             updates = [(graph.step, graph.step + 1)]
             for gradient, group in zip(self._clipped(packed), by_dtype.values(), strict=True):
                 updates += self._updated(gradient, [variable for _, variable in group], rate, count)
-        return Updates(updates)
+        return Updates(updates, guards=packed)
 
     def minimize(
         self, loss: Tensor, variables: Sequence[Variable] | None = None, total_steps: int | None = None
@@ -176,12 +181,14 @@ class Optimizer(Component, kind="optimizer"):
             factor = self.schedule.factor(ops.cast(step, "float64"), total_steps)
             return as_tensor(self.learning_rate, "float64") * factor
 
+    def _limited(self, gradient: Tensor) -> Tensor:
+        """Each number, to -clip_value..clip_value."""
+        if self.clip_value is None:
+            return gradient
+        return ops.minimum(ops.maximum(gradient, -self.clip_value), self.clip_value)
+
     def _clipped(self, packed: Sequence[Tensor]) -> Sequence[Tensor]:
-        """First each number, to -clip_value..clip_value, then g * min(1, clip_norm / |g|), where |g| is the
-        norm of all gradients together (Pascanu et al., 2013).
-        """
-        if self.clip_value is not None:
-            packed = [ops.minimum(ops.maximum(g, -self.clip_value), self.clip_value) for g in packed]
+        """g * min(1, clip_norm / |g|), |g| the norm of all gradients together (Pascanu et al., 2013)."""
         if self.clip_norm is None:
             return packed
         squares = [ops.cast(ops.sum(ops.square(g)), "float64") for g in packed]

@@ -65,8 +65,8 @@ def explained(
     traced = trace_batch(session, program, feeds)
     place = first_not_finite(traced)
     where: Place | str
-    if place is None and first_loss is not None:
-        loss = next(each.value for each in traced if each.node is program.guards[0])
+    loss = next(float(each.value) for each in traced if each.node is program.guards[0])
+    if place is None and first_loss is not None and loss >= loss_limit(first_loss):
         where, why = "the loss", f"it rose from {first_loss:.3g} at the first step to {loss:.3g}"
     elif place is None:  # only the faster way of computing it overflowed
         where, why = error.where, error.line
@@ -83,7 +83,8 @@ def trace_batch(session: Session, program: Program, feeds: Mapping[Tensor, Array
     """What the loss is computed from, node by node; where it is finite, what the new values are, too."""
     traced = trace(session, program.guards, feeds)
     if first_not_finite(traced) is None and program.updates.guards:
-        traced = trace(session, [value for _, value in program.updates.pairs], feeds)
+        new_values = [value for _, value in program.updates.pairs]
+        traced = trace(session, [*program.guards, *new_values], feeds)
     return traced
 
 

@@ -134,6 +134,18 @@ def test_a_failure_in_validation(dltrain: Dltrain, monkeypatch: pytest.MonkeyPat
     assert "after step 6: fails again, as recorded" in result.err
 
 
+def test_a_loss_that_rises_beyond_all_use_leaves_its_step_too(dltrain: Dltrain) -> None:
+    Path("c.yaml").write_text(softmax_config(Path("data.npz")).replace("0.5", "1e8"))
+    message = diverged(dltrain, "--quiet")
+    found = re.search(r"at step (\d) .*: the loss: (it rose from .* at the first step to [^;]*); ", message)
+    assert found
+    made = int(found[1]) - 1
+    assert read_checkpoint(Path("run/failure")).arrays["step"] == made  # the step was not made
+    result = dltrain("replay", "run", "--kernels", "numpy")
+    assert result.code == 4
+    assert f"after step {made}: fails again, as recorded: the loss: {found[2]}" in result.err
+
+
 def test_an_autoencoder_has_no_labels(dltrain: Dltrain) -> None:
     Path("c.yaml").write_text(
         autoencoder_config(Path("data.npz"))

@@ -7,7 +7,7 @@ import pytest
 
 from dltrain.autodiff import Graph, Tensor, Variable, constant, ops
 from dltrain.autodiff.spec import Array
-from dltrain.errors import ConfigError, GraphError
+from dltrain.errors import ConfigError, DivergedError, GraphError
 from dltrain.execution import Session
 from dltrain.optimizers import Adam, AdamW, Optimizer, Sgd
 
@@ -176,3 +176,22 @@ def test_nesterov_needs_momentum() -> None:
 def test_foreign_keys_are_told_the_right_one(key: str, right: str) -> None:
     with pytest.raises(ConfigError, match=f"write {right} instead"):
         Adam(**{key: 0.1})
+
+
+@pytest.mark.parametrize("clip_value", [None, 3.0])
+def test_a_gradient_that_is_not_finite_changes_nothing(clip_value: float | None) -> None:
+    """The derivative of a square root at 0 is infinite; what clip_value makes of it is not."""
+    with Graph() as graph:
+        w, bias = Variable([0.0, 1.0], name="w"), Variable([1.0, 1.0], name="bias")
+        loss = ops.sum(ops.sqrt(w) + bias)
+        step = Sgd(learning_rate=0.1, clip_value=clip_value).minimize(loss)
+    session = Session(graph)
+    if clip_value is None:
+        with pytest.raises(DivergedError, match="sgd/gradient is not finite"):
+            session.run([loss, step])
+        assert session.value(w).tolist() == [0.0, 1.0]
+        assert session.value(bias).tolist() == [1.0, 1.0]
+        assert session.value(graph.step) == 0
+    else:
+        session.run([loss, step])
+        np.testing.assert_allclose(session.value(w), [-0.3, 0.95], rtol=1e-6)

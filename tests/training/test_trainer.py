@@ -324,3 +324,22 @@ def test_the_same_config_gives_the_same_bits(data: Path) -> None:
     assert figures[0] == figures[1] != figures[2]
     states = [trainer.session.state() for trainer in (first, second)]
     assert all(states[0][name].tobytes() == states[1][name].tobytes() for name in states[0])
+
+
+def test_a_gradient_that_is_not_finite_stops_training_before_the_update(data: Path) -> None:
+    """All activations are 0, so is what large weights make of them; back come products of these weights."""
+    model = "{name: mlp, hidden: [4, 4], activation: tanh}"
+    trainer = trainer_for(softmax_config(data).replace("softmax_regression", model))
+    session = trainer.session
+    first, second, third = (v for v in trainer.network.graph.variables if v.name.endswith("kernel"))
+    session.assign(first, np.zeros(first.spec.sizes))
+    session.assign(second, np.full(second.spec.sizes, 1e25))
+    session.assign(third, [[1e25, 0, 0]] * 4)
+    state = session.state()
+    with pytest.raises(DivergedError) as caught:
+        list(trainer.fit())
+    assert "training diverged at step 1 (epoch 1)" in str(caught.value)
+    assert f"the new value of {first.name} would not be finite, it begins at " in str(caught.value)
+    assert "learning_rate" not in caught.value.fix  # no step was made yet
+    for name, value in session.state().items():
+        np.testing.assert_array_equal(value, state[name])
