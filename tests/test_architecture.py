@@ -1,6 +1,7 @@
 """Who may import whom: each part only what stands before it in `PARTS`, and a part of the recipe no other."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,20 @@ def test_only_the_command_line_prints():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert calls == []
+
+
+def test_the_files_of_the_core_import_each_other_in_one_direction():
+    """No circle among them, and no import within a function, by which one could hide."""
+    modules = {}
+    for path in (PACKAGE / "autodiff").rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        modules[name] = path
+    for path in modules.values():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        within = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert all(node in tree.body for node in within), path
+    needs = {
+        name: {imported if imported in modules else imported.rpartition(".")[0] for imported in imports(path)}
+        for name, path in modules.items()
+    }
+    assert set(modules) <= set(TopologicalSorter(needs).static_order())  # raises CycleError
