@@ -155,7 +155,7 @@ def _resumed(
         document, before = directory.load_config()
         document = apply_overrides(document, changes)
         config = parse(RunConfig, document)
-        if conflict := before.conflict_with(config):
+        if conflict := before.with_absolute_paths().conflict_with(config.with_absolute_paths()):
             key, old, new = conflict
             raise RunError(
                 f"{key} may not change when a run is resumed",

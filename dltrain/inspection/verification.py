@@ -59,6 +59,7 @@ class Verification:
         config = directory.load_config()[1]
         self._courses = read_courses(directory, config)
         self._data = config.dataset.load()
+        directory.warn_of_changed_files(self._data.files)
         self.last_step = max((line.step for line in self._recorded()), default=0)
         self._hashes: dict[int, str] = {}
         store = CheckpointStore(directory.checkpoints)

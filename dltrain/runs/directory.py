@@ -14,15 +14,19 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from dltrain.config import Document, load_document, parse
-from dltrain.errors import ConfigError, DltrainError, RunError
+from dltrain.datasets import FileDigest
+from dltrain.errors import ConfigError, DltrainError, DltrainWarning, RunError
 from dltrain.files.atomic import write_atomically
 from dltrain.files.plain import check_plain_folder, open_plain_file, read_plain_file
 from dltrain.files.storage_errors import storage_errors
@@ -37,7 +41,7 @@ LARGEST_RECORD = 2**20  # bytes of run.json as it is written
 _LARGEST_READ = 4 * LARGEST_RECORD  # earlier versions wrote more
 _COUNTED = {"at", "step", "times", "last_at", "last_step"}
 _PARTS_OWN = {*_COUNTED, "command", "train"}  # what each entry of `resumed` has
-_MOST_WORDS, _LONGEST_WORD = 100, 1000  # of a command line that is kept
+_MOST_WORDS, _LONGEST_WORD = 50, 1000  # of a command line that is kept
 
 
 class RunDirectory:
@@ -183,6 +187,7 @@ class RunDirectory:
         overrides: Sequence[str],
         seed: int,
         train: Mapping[str, Any],
+        files: Sequence[FileDigest],
         environment: Mapping[str, Any],
     ) -> None:
         """Writes both configs, `run.json` with status `running`, and makes the folder for checkpoints.
@@ -191,6 +196,7 @@ class RunDirectory:
             config: the resolved config, as YAML; `source_config`: the file that the user wrote.
             command: the command line, a word an item; `overrides`: its `key=value` items.
             train: of the config, what may change when the run is resumed.
+            files: of the data set.
             environment: see `describe_environment`.
         """
         self._id = secrets.token_hex(8)
@@ -207,6 +213,7 @@ class RunDirectory:
                 "overrides": _kept(overrides),
                 "seed": seed,
                 "train": dict(train),
+                "data": [asdict(file) for file in files],
                 **environment,
                 "started": _now(),
                 "ended": None,
@@ -221,6 +228,7 @@ class RunDirectory:
         step: int,
         train: Mapping[str, Any],
         command: Sequence[str],
+        files: Sequence[FileDigest],
         environment: Mapping[str, Any],
     ) -> None:
         """Notes in `run.json` that training goes on after `step`, and that the run is running again.
@@ -233,7 +241,9 @@ class RunDirectory:
         again = {"at": _now(), "step": step, "command": _kept(command), "train": dict(train), **environment}
         resumed = _bounded([*record["resumed"], again], record)
         self._write_record(
-            record | {"status": "running", "ended": None, "exit_code": None} | {"resumed": resumed}
+            record
+            | {"status": "running", "ended": None, "exit_code": None, "resumed": resumed}
+            | {"data": [asdict(file) for file in files]}
         )
 
     def finish(self, status: Status, exit_code: int) -> None:
@@ -260,6 +270,34 @@ class RunDirectory:
         if not all(isinstance(again, dict) and _is_count(again.get("step")) for again in record["resumed"]):
             raise self._damaged_record("it does not tell how the run was trained")
         return record
+
+    def check_files(self, files: Sequence[FileDigest]) -> None:
+        """Raises RunError when `changed_files` names some."""
+        if changed := self.changed_files(files):
+            raise RunError(
+                "the data set has changed since the run began",
+                where=", ".join(changed),
+                why="its content is another",
+                fix="put the original file back, or start a new run",
+            )
+
+    def changed_files(self, files: Sequence[FileDigest]) -> list[str]:
+        """The paths of those data files that are not what they were when the run was trained last.
+
+        None of a run of an earlier version, which did not note them.
+        """
+        noted = self.record().get("data")
+        if not isinstance(noted, list):
+            return []
+        before = [(each.get("size"), each.get("sample_sha256")) for each in noted if isinstance(each, dict)]
+        pairs = zip_longest(files, before)
+        return [file.path for file, was in pairs if file and (file.size, file.sample_sha256) != was]
+
+    def warn_of_changed_files(self, files: Sequence[FileDigest]) -> None:
+        """Warns, in a line, when `changed_files` names some."""
+        if changed := self.changed_files(files):
+            line = "the data set has changed since the run was trained: its content is another"
+            warnings.warn(DltrainWarning(f"{', '.join(changed)}: {line}"), stacklevel=3)
 
     def parts(self) -> list[tuple[int, dict[str, Any]]]:
         """The step after which each part of the run began, and the config's `train` in it.

@@ -125,6 +125,7 @@ class Run:
         if self._data is None:
             data = self.config.dataset.load()
             self.trained_on.check_same(data)
+            self.directory.warn_of_changed_files(data.files)
             self._data = data
         return self._data
 
@@ -150,12 +151,13 @@ class Run:
         """
         self.directory = directory
         directory.begin(
-            config=to_yaml(dump(self.config)),
+            config=self._found_anywhere(),
             source_config=source.encode(),
             command=command,
             overrides=overrides,
             seed=self.config.seed,
             train=dump(self.config.train),
+            files=self.data.files,
             environment=describe_environment(self.session.kernels),
         )
         self._open_files(MetricsFiles.create(directory.path, **self._columns))
@@ -178,6 +180,7 @@ class Run:
         store = CheckpointStore(directory.checkpoints)
         if store.never_saved():
             warn(f"{directory.path} has no checkpoint yet: it begins again at its first step")
+            directory.check_files(self.data.files)
             MetricsFiles.remove(directory.path)
             files = MetricsFiles.create(directory.path, **self._columns)
         else:
@@ -188,6 +191,7 @@ class Run:
             saved = SavedState.of(checkpoint, directory.id)
             saved.check_same_config(self.config, directory)
             saved.data.check_same(self.data)
+            directory.check_files(self.data.files)
             saved.counters.check_fits(self.config.steps_per_epoch(len(self.data.splits["train"])))
             self.network.load(self.session, checkpoint.arrays)
             self.state = saved.counters
@@ -197,8 +201,10 @@ class Run:
         if changed := differences(before, now):
             warn(f"results may differ in their last bits: {', '.join(changed)}")
         train = dump(self.config.train)
-        directory.resume(step=self.state.step, train=train, command=command, environment=now)
-        write_atomically(directory.config, to_yaml(dump(self.config)).encode())
+        directory.resume(
+            step=self.state.step, train=train, command=command, files=self.data.files, environment=now
+        )
+        write_atomically(directory.config, self._found_anywhere().encode())
         self._open_files(files)
         return self
 
@@ -237,6 +243,10 @@ class Run:
             summary["test"] = plain_figures(figures["test"])
             write_atomically(self.directory.summary, json.dumps(summary, indent=1).encode() + b"\n")
         return figures
+
+    def _found_anywhere(self) -> str:
+        """The config as YAML that holds in every folder."""
+        return to_yaml(dump(self.config.with_absolute_paths()))
 
     @property
     def _columns(self) -> dict[str, Sequence[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -126,8 +125,8 @@ class SavedState(_Plain):
         except ConfigError as error:
             raise RunError("damaged config in a checkpoint", where=source, why=str(error)) from error
         if type(before.dataset) is type(config.dataset):
-            paths = {key: value for key, value in config.dataset if isinstance(value, Path)}
-            before = before.model_copy(update={"dataset": before.dataset.model_copy(update=paths)})
+            moved = before.dataset.model_copy(update=config.dataset.paths)
+            before = before.model_copy(update={"dataset": moved})
         if conflict := before.conflict_with(config):
             key, old, new = conflict
             raise RunError(

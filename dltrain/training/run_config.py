@@ -148,6 +148,10 @@ class RunConfig(Section):
         """How many updates training on `examples` makes."""
         return self.train.steps or (self.train.epochs or 0) * self.steps_per_epoch(examples)
 
+    def with_absolute_paths(self) -> Self:
+        """The same config, whose data set is found from any folder; see `Dataset.with_absolute_paths`."""
+        return self.model_copy(update={"dataset": self.dataset.with_absolute_paths()})
+
     def conflict_with(self, new: RunConfig) -> tuple[str, Any, Any] | None:
         """The first key, with its value here and in `new`, that may not change when a run is resumed."""
         ours, theirs = _flat(dump(self)), _flat(dump(new))

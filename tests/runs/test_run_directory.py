@@ -27,6 +27,7 @@ def begun(path: Path) -> RunDirectory:
         overrides=["seed=0"],
         seed=0,
         train={"epochs": 3},
+        files=[],
         environment=ENVIRONMENT,
     )
     run.close()
@@ -201,7 +202,7 @@ def test_run_json_tells_the_story(tmp_path: Path) -> None:
     assert record["ended"].endswith("+00:00")
 
     again = ["dltrain", "fit", "--resume", "run"]
-    run.resume(step=12, train={"epochs": 4}, command=again, environment={"threads": 1})
+    run.resume(step=12, train={"epochs": 4}, command=again, files=[], environment={"threads": 1})
     run.finish("completed", 0)
     resumed = run.record()
     assert (resumed["status"], resumed["exit_code"], resumed["threads"]) == ("completed", 0, 2)

@@ -225,13 +225,13 @@ def test_a_history_that_stays_small(dltrain: Dltrain) -> None:
     first = directory.record()
     environment = {"threads": 2, "cpu": "x" * 300}
     for step in range(3000):
-        directory.resume(step=step, train=first["train"], command=["fit"], environment=environment)
+        directory.resume(step=step, train=first["train"], command=["fit"], files=[], environment=environment)
     (again,) = directory.record()["resumed"]
     assert (again["step"], again["times"], again["last_step"]) == (0, 3000, 2999)
     for step in range(3000, 3300):
         train = first["train"] | {"epochs": step}
         words = ["x" * 10_000] * 1000
-        directory.resume(step=step, train=train, command=words, environment=environment)
+        directory.resume(step=step, train=train, command=words, files=[], environment=environment)
         assert Path("run/run.json").stat().st_size <= LARGEST_RECORD
     assert directory.record()["resumed"][-1]["train"]["epochs"] == 3299
     assert dltrain("eval", "run").code == 0
