@@ -114,7 +114,7 @@ def _nearby(path: Path) -> str:
     """What to do when `path` is no file: the config of its folder that was meant, or those there are."""
     folder = path.parent
     try:
-        entries = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+        entries = sorted(name for name in os.listdir(folder) if (folder / name).is_file())
     except OSError:
         return f"there is no folder '{printable(str(folder))}'"
     by_stem = {Path(name).stem: name for name in entries if name.endswith((".yaml", ".yml"))}
