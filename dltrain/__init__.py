@@ -59,7 +59,8 @@ def _find(name: str) -> object:
     if not name.startswith("_"):
         for home in map(import_module, _HOMES):
             if name in home.__all__:
-                return getattr(home, name)
+                globals()[name] = found = getattr(home, name)  # the next time it is there at once
+                return found
         hint = _hint(name)
     what = f"module 'dltrain' has no attribute {name!r}"
     raise AttributeError(f"{what}; {hint}" if hint else what, name=name)
