@@ -159,7 +159,7 @@ def _resumed(
             key, old, new = conflict
             raise RunError(
                 f"{key} may not change when a run is resumed",
-                where=document.position(tuple(key.split("."))),
+                where=document.position(key.path),
                 why=f"it is {json.dumps(old)} in the run, {json.dumps(new)} now",
                 fix=f"start a new run; what may change is {', '.join(CHANGEABLE)}",
             )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dltrain.config import Section, dump
 from dltrain.config.text import quoted
+
+# The packages, not the modules: importing them registers every component that a config can name.
 from dltrain.costs import Cost
 from dltrain.datasets import Dataset
 from dltrain.errors import ConfigError
 from dltrain.metrics import Accuracy, Metric, Mse
 from dltrain.models import Model
 from dltrain.optimizers import Optimizer
-
-# The packages, not the modules: importing them registers every component that a config can name.
 from dltrain.places import Key
 
 CHANGEABLE = (
@@ -152,21 +153,19 @@ class RunConfig(Section):
         """The same config, whose data set is found from any folder; see `Dataset.with_absolute_paths`."""
         return self.model_copy(update={"dataset": self.dataset.with_absolute_paths()})
 
-    def conflict_with(self, new: RunConfig) -> tuple[str, Any, Any] | None:
+    def conflict_with(self, new: RunConfig) -> tuple[Key, Any, Any] | None:
         """The first key, with its value here and in `new`, that may not change when a run is resumed."""
-        ours, theirs = _flat(dump(self)), _flat(dump(new))
+        ours, theirs = dict(_flat(dump(self))), dict(_flat(dump(new)))
         for key in dict.fromkeys([*ours, *theirs]):
-            if not key.startswith(CHANGEABLE) and ours.get(key) != theirs.get(key):
+            if not str(key).startswith(CHANGEABLE) and ours.get(key) != theirs.get(key):
                 return key, ours.get(key), theirs.get(key)
         return None
 
 
-def _flat(data: Any, key: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys."""
+def _flat(data: Any, *path: str) -> Iterator[tuple[Key, Any]]:
+    """The values below nested mappings, with their keys."""
     if not isinstance(data, dict) or not data:
-        return {key: data}
-    return {
-        path: value
-        for name, item in data.items()
-        for path, value in _flat(item, f"{key}.{name}" if key else name).items()
-    }
+        yield Key(*path), data
+        return
+    for name, item in data.items():
+        yield from _flat(item, *path, name)
