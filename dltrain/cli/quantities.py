@@ -5,19 +5,16 @@ from __future__ import annotations
 
 def shown_bytes(number: int) -> str:
     """`512 B`, `1.5 KiB`, `2.0 GiB`."""
-    size, units = float(number), ["KiB", "MiB", "GiB", "TiB"]
-    if number < 1024:
-        return f"{number} B"
-    while size >= 1024 and units:
-        size, unit = size / 1024, units.pop(0)
-    return f"{size:.1f} {unit}"
+    return _scaled(number, 1024, ["B", "KiB", "MiB", "GiB", "TiB"])
 
 
 def shown_operations(number: int) -> str:
     """`0 FLOP`, `12.3 MFLOP`, `4.5 GFLOP`."""
-    size, units = float(number), ["k", "M", "G", "T", "P"]
-    if number < 1000:
-        return f"{number} FLOP"
-    while size >= 1000 and units:
-        size, unit = size / 1000, units.pop(0)
-    return f"{size:.1f} {unit}FLOP"
+    return _scaled(number, 1000, ["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"])
+
+
+def _scaled(number: int, base: int, units: list[str]) -> str:
+    power = 0
+    while number >= base ** (power + 1) and power + 1 < len(units):
+        power += 1
+    return f"{number / base**power:.1f} {units[power]}" if power else f"{number} {units[0]}"
