@@ -16,6 +16,7 @@ from dltrain.backends.numpy.emit import numpy_calls
 from dltrain.backends.numpy.tiles import Scratch
 from dltrain.compiler.commit import copy_variables, direct_targets, viewed
 from dltrain.compiler.fold_constants import fold_constants
+from dltrain.compiler.guards import sums_of_squares
 from dltrain.compiler.instructions import commit_instructions, instructions
 from dltrain.compiler.ir import Node, lower
 from dltrain.compiler.memory import allocate
@@ -62,7 +63,8 @@ def compile_plan(
         if name in passes:
             lowered = graph_pass(lowered)
     lowered = copy_variables(lowered)
-    groups = schedule(lowered.results)
+    sums = [sums_of_squares(guard) for guard in lowered.guarded]
+    groups = schedule([*lowered.results, *sums])
     if "group_elementwise" in passes:
         groups = group_elementwise(groups)
     targets: dict[Node, Array] = {}
@@ -70,7 +72,7 @@ def compile_plan(
         targets = direct_targets(groups, lowered, storage)
     computed = [group for group in groups if not any(viewed(node) in targets for node in group)]
     committed = [group for group in groups if any(viewed(node) in targets for node in group)]
-    kept = [*lowered.results, *lowered.inputs]
+    kept = [*lowered.results, *sums, *lowered.inputs]
     arrays, buffers = allocate(
         [*computed, *committed], kept, targets, storage, share="share_memory" in passes
     )
@@ -91,7 +93,10 @@ def compile_plan(
         compute=tuple(compute),
         commit=tuple(commit),
         joined=(tuple(joined[0]), tuple(joined[1])),
-        guards=tuple((tensor, arrays[node]) for tensor, node in lowered.guards),
+        guards=tuple(
+            (tensor, arrays[node], arrays[squares])
+            for (tensor, node), squares in zip(lowered.guards, sums, strict=True)
+        ),
         buffers=buffers,
         scratch=scratch.bytes,
         source=source,

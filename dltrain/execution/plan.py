@@ -27,7 +27,7 @@ class Plan:
         fetches: arrays that hold the fetched values after a run, until the next run or commit.
         compute, commit: the kernel calls of the two phases.
         joined: the same two with native calls in a row joined into one, which is what a run makes.
-        guards: arrays that must be finite for the commit to happen, with their tensors.
+        guards: tensors that must be finite for the commit to happen, with their arrays and sums of squares.
         buffers, scratch: bytes allocated for results, and for what never leaves a tile of a group.
         source: the C functions that it calls; empty if there are none.
     """
@@ -37,7 +37,7 @@ class Plan:
     compute: tuple[NodesCall, ...]
     commit: tuple[NodesCall, ...]
     joined: tuple[tuple[NodesCall, ...], tuple[NodesCall, ...]]
-    guards: tuple[tuple[Tensor, Array], ...]
+    guards: tuple[tuple[Tensor, Array, Array], ...]
     buffers: int
     scratch: int
     source: str = ""
@@ -85,14 +85,13 @@ class Plan:
         return tuple(kernel.call for kernel in self.joined[1])
 
     def _check_guards(self, limit: float) -> None:
-        for tensor, array in self.guards:
+        for tensor, array, squares in self.guards:
             if array.ndim == 0:
                 if not -inf < (value := array.item()) < limit:
                     found = f"below {limit:.3g}" if isfinite(value) else "finite"
                     raise DivergedError(
                         f"{tensor.name} is not {found}", where=tensor.source, why=f"it is {value}"
                     )
-            # Of what is not finite the sum of squares is not either; of large numbers it may overflow too.
-            elif not isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
+            elif not isfinite(np.vdot(squares, squares)) and not np.isfinite(array).all():
                 why = "some of its elements are nan or inf"
                 raise DivergedError(f"{tensor.name} is not finite", where=tensor.source, why=why)

@@ -209,6 +209,24 @@ def test_a_guard_that_is_not_finite_leaves_all_variables_as_they_were():
     assert session.value(b) == 1
 
 
+@pytest.mark.parametrize("kernels", ["numpy", "auto"])
+@pytest.mark.parametrize("size", [1, 100, 16_384, 50_000])
+def test_a_guard_is_finite_where_all_of_its_numbers_are(size, kernels):
+    x = dl.placeholder("float32", (size,), "x")
+    count = dl.Variable(0.0)
+    session = dl.Session(kernels=kernels)
+    step = session.make_callable(count.assign(count + 1.0), [x], require_finite=[x * 1.0])
+    step(np.full(size, 1e30, "float32"))  # whose squares are not
+    assert session.value(count) == 1
+    for place in {0, size // 3, size - 1}:
+        for bad in (np.nan, np.inf, -np.inf):
+            values = np.ones(size, "float32")
+            values[place] = bad
+            with pytest.raises(DivergedError, match=r"not finite: .*some of its elements are nan or inf"):
+                step(values)
+    assert session.value(count) == 1
+
+
 def test_a_kernel_that_refuses_its_input_names_the_op_and_commits_nothing():
     table = dl.Variable([1.0, 2.0])
     index = dl.placeholder("int64", (1,), "index")

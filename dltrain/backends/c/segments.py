@@ -13,6 +13,7 @@ from dltrain.backends.c.function import CFunction
 from dltrain.backends.c.products import is_native_product, product
 from dltrain.backends.c.reductions import writer_for
 from dltrain.backends.c.shared import SharedCall
+from dltrain.compiler.guards import SumsOfSquares
 from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import Node
 
@@ -83,4 +84,7 @@ def _shared(instruction: Instruction, arrays: Mapping[Node, Array], threads: int
         return SharedPart(node, product(node, arrays, threads))
     if isinstance(node.op, DropoutMask):
         return SharedPart(node, dropout_mask(node, arrays))
+    if isinstance(node.op, SumsOfSquares) and (x := arrays[node.inputs[0]]).flags.c_contiguous:
+        out = arrays[node]
+        return SharedPart(node, SharedCall("squares", (x, out), (x.size,), out.size))
     return None
