@@ -138,9 +138,12 @@ def loaded(name: str) -> click.Command:
 def _run_command(name: str, arguments: list[str], signals: Signals) -> None:
     import click
 
+    from dltrain.backends.threads import bound_by_the_system
     from dltrain.cli.printing import warnings_as_lines
 
     _check_clock()
+    with warnings_as_lines():
+        bound_by_the_system()
     command = loaded(name)
     signals.raise_from_now()
     try:

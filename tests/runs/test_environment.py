@@ -39,21 +39,22 @@ def test_paths_that_are_not_utf_8(monkeypatch: pytest.MonkeyPatch) -> None:
     def cannot_read(*_: object, **__: object) -> None:
         b"\xff".decode("utf-8")
 
-    monkeypatch.setattr("dltrain.backends.threads.threadpool_info", cannot_read)
-    monkeypatch.setattr("dltrain.backends.threads.threadpool_limits", cannot_read)
+    monkeypatch.setattr("threadpoolctl.threadpool_info", cannot_read)
+    monkeypatch.setattr("threadpoolctl.threadpool_limits", cannot_read)
     monkeypatch.setattr("dltrain.backends.threads._limit", None)
     environment = describe_environment("native")
-    assert environment["threads"] == os.cpu_count()
+    assert environment["threads"] == len(os.sched_getaffinity(0))
     assert environment["cpu"] == platform.machine()
     with pytest.raises(GraphError, match="cannot be limited: a library lies in a folder"):
         limit_threads(1)
 
 
 def test_threads_where_blas_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dltrain.backends.threads.threadpool_info", list)
-    monkeypatch.setattr("dltrain.backends.threads.threadpool_limits", lambda limits: None)
+    monkeypatch.setattr("threadpoolctl.threadpool_info", list)
+    monkeypatch.setattr("threadpoolctl.threadpool_limits", lambda limits: None)
     monkeypatch.setattr("dltrain.backends.threads._limit", None)
-    assert threads() == os.cpu_count()
+    assert threads() == len(os.sched_getaffinity(0))
+    monkeypatch.setattr("dltrain.backends.threads.processors", lambda: 3)
     limit_threads(3)
     assert threads() == 3
 

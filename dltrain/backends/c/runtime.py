@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
@@ -11,6 +12,7 @@ from dltrain.backends.c.shared import c_text
 from dltrain.backends.c.step import NativeStep, StepFields
 from dltrain.backends.calls import NodesCall
 from dltrain.backends.numpy.tiles import Call
+from dltrain.errors import DltrainWarning
 
 
 def runtime_source() -> str:
@@ -27,7 +29,10 @@ class Runner:
     """
 
     def __init__(self, library: ctypes.CDLL, threads: int) -> None:
-        library.use_threads(ctypes.c_int64(threads))
+        library.use_threads.restype = ctypes.c_int64
+        if missing := library.use_threads(ctypes.c_int64(threads)):
+            used = f"{threads - missing} of {threads} threads are used"
+            warnings.warn(DltrainWarning(f"{used}: the system starts no more"), stacklevel=2)
         self._run = library.run
         self._run.restype = ctypes.c_int64
 

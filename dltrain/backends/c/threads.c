@@ -138,10 +138,11 @@ static void forget_threads(void) { /* a process forked off has the one thread th
   atomic_flag_clear(&busy);
 }
 
-/* From now on steps run on `count` threads; returns how many there are. They leave all signals to the others. */
+/* From now on calls run on `count` threads, which leave all signals to the others; returns how many of them the
+   system did not start. */
 int64_t use_threads(int64_t count) {
   static int prepared;
-  if (atomic_flag_test_and_set(&busy)) return wanted;
+  while (atomic_flag_test_and_set(&busy)) sched_yield(); /* another thread's run ends in a moment */
   if (!prepared) prepared = !pthread_atfork(0, 0, forget_threads);
   sigset_t all, before;
   pthread_attr_t attributes;
@@ -153,11 +154,12 @@ int64_t use_threads(int64_t count) {
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   wanted = count < 1 ? 1 : count < MOST_THREADS ? (int)count : MOST_THREADS;
   while (started < wanted && !pthread_create(&thread, &attributes, worker, (void *)(intptr_t)started)) ++started;
-  if (wanted > started) wanted = started;
+  const int64_t missing = wanted > started ? wanted - started : 0;
+  wanted -= missing;
   pthread_attr_destroy(&attributes);
   pthread_sigmask(SIG_SETMASK, &before, 0);
   atomic_flag_clear(&busy);
-  return wanted;
+  return missing;
 }
 
 /* Runs the steps; stops at the first that fails. Returns 0, or what it returned plus its number << 32.
