@@ -15,7 +15,7 @@ class NodesCall(NamedTuple):
 
     Attributes:
         nodes: what it computes, or a tile of it.
-        group: the nodes that its step of the plan computes, by this call and others in a row.
+        group: the nodes that this call and others in a row compute together.
         writes: the arrays that it fills.
         function: the name of the C function that it calls; empty for NumPy's kernels.
         step: what it runs in C; None for NumPy's kernels.
