@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from dltrain.config import Component
 from dltrain.datasets.file_digest import FileDigest
 from dltrain.datasets.order import validation_choice
 from dltrain.datasets.split import Split
-from dltrain.errors import ConfigError, DataError
+from dltrain.errors import ConfigError, DataError, DltrainWarning
 from dltrain.files.user_paths import expand_user
 from dltrain.places import Key
 
@@ -132,6 +133,8 @@ class Dataset(Component, kind="dataset"):
                     if self.known_classes
                     else "correct these or the training labels",
                 )
+        if train.labels is not None and classes is not None:
+            _warn_of_empty_classes(train.labels, classes, train.labels_source)
         for part in (train, test):
             self._check_scale(part)
         scale = self.input_scale(train.inputs.dtype)
@@ -249,6 +252,18 @@ def _checked_labels(labels: NDArray[Any], source: str) -> NDArray[np.int64]:
             fix=f"number the classes from 0; at most {MOST_CLASSES}",
         )
     return labels.astype(np.int64)
+
+
+def _warn_of_empty_classes(labels: NDArray[np.int64], classes: int, source: str) -> None:
+    empty = np.flatnonzero(np.bincount(labels, minlength=classes) == 0)
+    if not len(empty):
+        return
+    if labels.min() == 1:
+        line = f"no example of class 0: {source}: its labels are 1 to {labels.max()}; number the classes from 0"
+    else:
+        named = ", ".join(map(str, empty[:5])) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
+        line = f"no example of some classes: {source}: of 0 to {classes - 1} it lacks {named}"
+    warnings.warn(DltrainWarning(line), stacklevel=3)
 
 
 def _describe(array: NDArray[Any], whole: bool = False) -> str:

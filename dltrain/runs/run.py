@@ -56,6 +56,7 @@ from dltrain.training.network import build_network
 from dltrain.training.records import Finished, Record
 from dltrain.training.run_config import RunConfig
 from dltrain.training.state import TrainingState
+from dltrain.training.surprises import warn_of_large_batch, warn_of_other_schedule
 from dltrain.training.trainer import Trainer, check_watched
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Run:
         self.state = TrainingState()
         if data is not None:  # it may be trained: all that is wrong is told before anything is written
             check_watched(self.network, data)
+            warn_of_large_batch(config, len(data.splits["train"]))
             _ = self.training
 
     @cached_property
@@ -189,12 +191,14 @@ class Run:
                 check=lambda checkpoint: SavedState.of(checkpoint, directory.id),
             )
             saved = SavedState.of(checkpoint, directory.id)
-            saved.check_same_config(self.config, directory)
+            was = saved.check_same_config(self.config, directory)
             saved.data.check_same(self.data)
             directory.check_files(self.data.files)
             saved.counters.check_fits(self.config.steps_per_epoch(len(self.data.splits["train"])))
             self.network.load(self.session, checkpoint.arrays)
             self.state = saved.counters
+            planned, now = (each.total_steps(len(self.data.splits["train"])) for each in (was, self.config))
+            warn_of_other_schedule(self.config.optimizer, self.state.step, before=planned, now=now)
             files = MetricsFiles.open(directory.path)
             files.truncate_to(saved.files)
         now = describe_environment(self.session.kernels)

@@ -114,8 +114,8 @@ class SavedState(_Plain):
             raise damaged(checkpoint.path, f"its variable step is not {step}")
         return saved
 
-    def check_same_config(self, config: RunConfig, directory: RunDirectory) -> None:
-        """Raises RunError when the run's config is not that of the checkpoint.
+    def check_same_config(self, config: RunConfig, directory: RunDirectory) -> RunConfig:
+        """The config of the checkpoint. Raises RunError when the run's is another.
 
         `CHANGEABLE` keys may differ, and where the files of the data set are.
         """
@@ -135,3 +135,4 @@ class SavedState(_Plain):
                 why=f"it was {json.dumps(old)}, and is {json.dumps(new)}",
                 fix="put the original config.yaml back, or start a new run",
             )
+        return before
