@@ -259,7 +259,8 @@ def _warn_of_empty_classes(labels: NDArray[np.int64], classes: int, source: str)
     if not len(empty):
         return
     if labels.min() == 1:
-        line = f"no example of class 0: {source}: its labels are 1 to {labels.max()}; number the classes from 0"
+        why = f"its labels are 1 to {labels.max()}"
+        line = f"no example of class 0: {source}: {why}; number the classes from 0"
     else:
         named = ", ".join(map(str, empty[:5])) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
         line = f"no example of some classes: {source}: of 0 to {classes - 1} it lacks {named}"

@@ -197,8 +197,8 @@ class Run:
             saved.counters.check_fits(self.config.steps_per_epoch(len(self.data.splits["train"])))
             self.network.load(self.session, checkpoint.arrays)
             self.state = saved.counters
-            planned, now = (each.total_steps(len(self.data.splits["train"])) for each in (was, self.config))
-            warn_of_other_schedule(self.config.optimizer, self.state.step, before=planned, now=now)
+            totals = [each.total_steps(len(self.data.splits["train"])) for each in (was, self.config)]
+            warn_of_other_schedule(self.config.optimizer, self.state.step, *totals)
             files = MetricsFiles.open(directory.path)
             files.truncate_to(saved.files)
         now = describe_environment(self.session.kernels)

@@ -21,7 +21,7 @@ def warn_of_large_batch(config: RunConfig, examples: int) -> None:
         warnings.warn(DltrainWarning(line), stacklevel=2)
 
 
-def warn_of_other_schedule(optimizer: Optimizer, step: int, *, before: int, now: int) -> None:
+def warn_of_other_schedule(optimizer: Optimizer, step: int, before: int, now: int) -> None:
     """Warns when training that has made `step` updates goes on at another learning rate than was planned.
 
     Arguments:

@@ -103,6 +103,21 @@ def test_a_new_directory_below_runs(dltrain: Dltrain) -> None:
     assert "name: trial\n" in Path("runs", names[1], "config.yaml").read_text()
 
 
+def test_a_schedule_that_a_resume_stretches_is_told(dltrain: Dltrain) -> None:
+    Path("busy.yaml").write_text(busy_config(write_data(Path.cwd())))  # 10 steps of one_cycle, up to 0.01
+    assert "warning" not in dltrain("fit", "busy.yaml", "--run-dir", "run").err
+    assert "warning" not in dltrain("fit", "--resume", "run").err
+    result = dltrain("fit", "--resume", "run", "train.epochs=4")
+    # 0.01 / 25 / 1e4 at the end; 0.01 * (1 + cos(pi (10 / 19 - 0.3) / 0.7)) / 2 after 10 of 20 steps.
+    assert result.err.splitlines()[0] == (
+        "dltrain: warning: the learning rate follows another schedule: optimizer.schedule: "
+        "the rate of step 11 was 4e-08, of 10 steps, and is 0.00764, of 20; "
+        "start a new run for one schedule throughout"
+    )
+    assert result.err.count("warning") == 1
+    assert result.code == 0
+
+
 def test_resume_extends_and_refuses_conflicts(dltrain: Dltrain) -> None:
     dltrain("fit", "c.yaml", "--run-dir", "run")
     result = dltrain("fit", "--resume", "run", "train.epochs=4")

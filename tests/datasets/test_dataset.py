@@ -6,6 +6,7 @@ import hashlib
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from dltrain.config import dump, parse, parse_document
 from dltrain.datasets import Data, Dataset, Idx, Mnist, Npz
-from dltrain.errors import ConfigError, DataError
+from dltrain.errors import ConfigError, DataError, DltrainWarning
 
 Write = Callable[..., Path]
 REAL_MNIST = Path(__file__).parents[2] / "data/mnist"
@@ -57,7 +58,10 @@ def test_three_data_sets_give_the_same_from_the_same_examples(
         Idx(**idx_files, validation_size=5),
         Npz(path=save_npz(tmp_path), validation_size=5),
     ):
-        data = dataset.load()
+        with (
+            nullcontext() if dataset.known_classes is None else pytest.warns(DltrainWarning, match="4, 5, 6")
+        ):
+            data = dataset.load()
         assert {name: len(split) for name, split in data.splits.items()} == {
             "train": 15,
             "validation": 5,
@@ -265,3 +269,18 @@ def test_paths_can_be_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     absolute = relative.with_absolute_paths()
     assert absolute.paths == {"train_images": tmp_path / "a", "test_images": Path("/b")}
     assert absolute.scale == 2.0
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [
+        (TRAIN_LABELS + 1, r"no example of class 0: y_train in .*data.npz: its labels are 1 to 4; number"),
+        (TRAIN_LABELS * 2, r"no example of some classes: y_train in .*data.npz: of 0 to 6 it lacks 1, 3, 5$"),
+        (TRAIN_LABELS * 5, r"of 0 to 15 it lacks 1, 2, 3, 4, 6 and 7 more$"),
+    ],
+)
+def test_classes_without_an_example_are_told(tmp_path: Path, labels: np.ndarray[Any, Any], line: str) -> None:
+    path = save_npz(tmp_path, y_train=labels, y_test=labels[:5])
+    with pytest.warns(DltrainWarning, match=line) as caught:
+        assert Npz(path=path).load().classes == labels.max() + 1
+    assert len(caught) == 1

@@ -10,7 +10,7 @@ import pytest
 from run_helpers import CLASSES, autoencoder_config, busy_config, parsed, softmax_config, write_data
 
 from dltrain.datasets import epoch_order
-from dltrain.errors import ConfigError, DivergedError
+from dltrain.errors import ConfigError, DivergedError, DltrainWarning
 from dltrain.execution import Session
 from dltrain.runs.run import Run
 from dltrain.training.evaluation import Evaluator
@@ -152,7 +152,10 @@ def test_steps_in_place_of_epochs_end_within_an_epoch(data: Path) -> None:
 
 
 def test_a_batch_larger_than_the_split(data: Path) -> None:
-    records = list(trainer_for(softmax_config(data, batch_size=100, epochs=2)).fit())
+    line = "batch larger than the training split: train.batch_size: it is 100, and there are 40 examples"
+    with pytest.warns(DltrainWarning, match=line):
+        trainer = trainer_for(softmax_config(data, batch_size=100, epochs=2))
+    records = list(trainer.fit())
     assert len(of_type(records, StepDone)) == 2
 
 
