@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 from tqdm import tqdm
 
+from dltrain.cli.options import UserPath
 from dltrain.cli.printing import say
 from dltrain.datasets.download import copy_from, download
 from dltrain.datasets.published import PUBLISHED
@@ -34,7 +35,7 @@ def _check_urls(_context: click.Context, _option: click.Parameter, urls: tuple[s
 @click.option(
     "--dir",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=UserPath(file_okay=False),
     help="Folder to put the files into.  [default: data/mnist or data/fashion_mnist]",
 )
 @click.option(
@@ -48,7 +49,7 @@ def _check_urls(_context: click.Context, _option: click.Parameter, urls: tuple[s
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="Take the files from this folder, or this one file, instead of the network.",
 )
 @click.option(

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from dltrain.cli.computing import computing_options
-from dltrain.cli.options import complete_runs, progress_option, quiet_option
+from dltrain.cli.options import UserPath, complete_runs, progress_option, quiet_option
 from dltrain.cli.printing import say, warn
 from dltrain.cli.progress import Progress, shown
 from dltrain.cli.requirements import Requirement
@@ -22,6 +22,7 @@ from dltrain.cli.signals import Signals, StopFlag
 from dltrain.config import Document, apply_overrides, parse
 from dltrain.errors import RunError, StoppedError
 from dltrain.execution.session import Kernels
+from dltrain.files.user_paths import expand_user
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.run import Run
 from dltrain.training.config_file import load_config, located
@@ -41,7 +42,7 @@ FAST_EVALUATION_BATCHES = 2
 @click.argument("overrides", metavar="[key=value]...", nargs=-1)
 @click.option(
     "--run-dir",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     help="Directory of the run.  [default: a new one below runs/]",
 )
 @click.option("--name", help="First part of the name of the new directory below runs/.")
@@ -101,11 +102,11 @@ def fit(
         changes = overrides if config is None else (config, *overrides)
         opened = _resumed(resume, changes, fast, required, kernels)
     elif config is not None:
-        if "=" in config and not Path(config).exists():
+        if "=" in config and not expand_user(config).exists():
             raise click.UsageError(f"missing CONFIG before {config}: give a YAML file, or --resume RUN")
         if name is not None:
             overrides = (*overrides, f"name={json.dumps(name)}")
-        opened = _started(Path(config), overrides, run_dir, fast, required, kernels)
+        opened = _started(expand_user(config), overrides, run_dir, fast, required, kernels)
     else:
         raise click.UsageError("missing CONFIG: give a YAML file, or --resume RUN")
     shows = Progress("none" if quiet else progress)

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from dltrain.cli.progress import STYLES
+from dltrain.files.user_paths import expand_user
+
+
+class UserPath(click.Path):
+    """A path that may begin with `~`, also where the shell has left that as it is."""
+
+    def __init__(self, *, file_okay: bool = True) -> None:
+        super().__init__(file_okay=file_okay, path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        return super().convert(expand_user(value), parameter, context)
 
 
 def complete_runs(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

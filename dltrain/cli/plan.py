@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from dltrain.cli.computing import computing_options
+from dltrain.cli.options import UserPath
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.errors import UsageError
 from dltrain.execution.session import Kernels
@@ -33,7 +34,7 @@ RIGHT = {"#", "writes", "µs", "share"}
 
 
 @click.command(epilog="Example: dltrain plan configs/mlp.yaml --kernels numpy train.batch_size=32")
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=UserPath())
 @click.argument("overrides", metavar="[key=value]...", nargs=-1)
 @click.option(
     "--phase",

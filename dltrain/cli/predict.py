@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dltrain.cli.computing import computing_options
-from dltrain.cli.options import checkpoint_option, run_argument
+from dltrain.cli.options import UserPath, checkpoint_option, run_argument
 from dltrain.cli.printing import say
 from dltrain.execution.session import Kernels
 from dltrain.inspection.input_files import check_input_name, read_inputs
@@ -23,14 +23,14 @@ from dltrain.runs.run import Run
 @click.option(
     "--input",
     "source",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     required=True,
     help="The examples: .npy (one or many), IDX (gzip-compressed or not), or .png (one picture).",
 )
 @click.option(
     "--output",
     "target",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     required=True,
     help="Of classes .csv, .json or .npy (probabilities); of reconstructions .npy or .png (grey pictures).",
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dltrain.autodiff import Variable
+from dltrain.cli.options import UserPath
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.config import json_schema
 from dltrain.inspection.resources import PeakMemory, Resources, measure_resources
@@ -20,7 +21,7 @@ from dltrain.training.run_config import RunConfig
 @click.command(
     epilog="Examples: dltrain validate configs/mlp.yaml | dltrain validate --json-schema > schema.json"
 )
-@click.argument("config", type=click.Path(path_type=Path), required=False)
+@click.argument("config", type=UserPath(), required=False)
 @click.argument("overrides", metavar="[key=value]...", nargs=-1)
 @click.option(
     "--json-schema", "wants_schema", is_flag=True, help="Print the JSON Schema of configs, for editors."

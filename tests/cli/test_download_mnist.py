@@ -596,3 +596,20 @@ class TestCommand:
     def test_help_has_an_example(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["download-mnist", "--help"]) == 0
         assert "Example: dltrain download-mnist" in capsys.readouterr().out
+
+
+def test_a_home_that_the_shell_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in --dir '~/data/m', which made a folder called ~."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(published.PUBLISHED, "mnist", SMALL_SET)
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    assert main(["download-mnist", "--dir", "~/data/m", "--from", str(tmp_path)]) == 0
+    assert_complete(tmp_path / "home/data/m")
+    assert main(["download-mnist", "--dir", "again", "--from", "~/data/m"]) == 0
+    assert_complete(tmp_path / "again")
+    assert not (tmp_path / "~").exists()
