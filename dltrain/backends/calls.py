@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dltrain.autodiff.spec import Array
-from dltrain.backends.c.step import NativeStep
+from dltrain.backends.c.native_call import NativeCall
 from dltrain.backends.numpy.tiles import Call
 from dltrain.compiler.ir import Node
 
@@ -18,7 +18,7 @@ class NodesCall(NamedTuple):
         group: the nodes that this call and others in a row compute together.
         writes: the arrays that it fills.
         function: the name of the C function that it calls; empty for NumPy's kernels.
-        step: what it runs in C; None for NumPy's kernels.
+        native: what it runs in C; None for NumPy's kernels.
     """
 
     nodes: tuple[Node, ...]
@@ -26,4 +26,4 @@ class NodesCall(NamedTuple):
     group: tuple[Node, ...]
     writes: tuple[Array, ...]
     function: str = ""
-    step: NativeStep | None = None
+    native: NativeCall | None = None

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from dltrain.autodiff.spec import Array
 from dltrain.backends.c.cache import load
 from dltrain.backends.c.compiler import Compiler
+from dltrain.backends.c.native_call import Check, NativeCall
 from dltrain.backends.c.runtime import Runner, runtime_source
 from dltrain.backends.c.segments import Segment, SharedPart, parts
 from dltrain.backends.c.shared import c_text
-from dltrain.backends.c.step import Check, NativeStep
 from dltrain.backends.calls import NodesCall
 from dltrain.backends.numpy.emit import numpy_calls
 from dltrain.backends.numpy.tiles import Scratch
@@ -73,18 +73,18 @@ def native_code(
                         for node in function.checked
                     ]
                     entry = getattr(libraries["segments"], name)
-                    step = NativeStep(entry, function.arrays, function.sizes, function.tasks, checks)
-                    calls[-1].append(_call(runner, tuple(nodes), step, function.written, name))
+                    native = NativeCall(entry, function.arrays, function.sizes, function.tasks, checks)
+                    calls[-1].append(_call(runner, tuple(nodes), native, function.written, name))
                 case SharedPart(node=node, call=call):
                     entry = getattr(libraries[call.function], call.function)
-                    step = NativeStep(entry, call.arrays, call.numbers, call.tasks)
-                    calls[-1].append(_call(runner, (node,), step, call.arrays[-1:], call.name))
+                    native = NativeCall(entry, call.arrays, call.numbers, call.tasks)
+                    calls[-1].append(_call(runner, (node,), native, call.arrays[-1:], call.name))
                 case Instruction():
                     calls[-1] += numpy_calls([part], arrays, scratch)
     return NativeCode(calls, [runner.joined(phase) for phase in calls], segments)
 
 
 def _call(
-    runner: Runner, nodes: tuple[Node, ...], step: NativeStep, written: Sequence[Array], name: str
+    runner: Runner, nodes: tuple[Node, ...], native: NativeCall, written: Sequence[Array], name: str
 ) -> NodesCall:
-    return NodesCall(nodes, runner.call([step]), nodes, tuple(written), name, step)
+    return NodesCall(nodes, runner.call([native]), nodes, tuple(written), name, native)

@@ -24,6 +24,6 @@ void take_rows(
   char *pointers[] = {(char *)source, (char *)rows, (char *)&scale, (char *)out};
   const int64_t each = TASK_NUMBERS / (width + 1) + 1;
   const int64_t numbers[] = {count, width, each};
-  const step all = {take, pointers, numbers, (count + each - 1) / each};
+  const call all = {take, pointers, numbers, (count + each - 1) / each};
   run(&all, 1);
 }

@@ -1,8 +1,8 @@
-/* Runs the steps of a plan one after the other, and the tasks of a step on several threads.
+/* Runs the calls of a plan one after the other, and the tasks of a call on several threads.
 
-   Every thread has a share of a step's tasks, the same in every run, so that what it reads is still in its cache;
+   Every thread has a share of a call's tasks, the same in every run, so that what it reads is still in its cache;
    when it is done it takes from the others' shares. So nobody waits for a thread that the system has put aside,
-   except for the one task that it may have begun. Threads wait for the next step awake for a moment, then
+   except for the one task that it may have begun. Threads wait for the next call awake for a moment, then
    asleep. */
 
 #include <pthread.h>
@@ -24,11 +24,11 @@ enum { MOST_THREADS = 64, MOST_PIECES = 1024, LINE = 64, STACK_BYTES = 1 << 20 }
 typedef int64_t (*function)(char **pointers, const int64_t *numbers, int64_t start, int64_t stop);
 
 typedef struct {
-  function call;
+  function entry;
   char **pointers;
   const int64_t *numbers;
   int64_t tasks;
-} step;
+} call;
 
 /* Threads take pieces: one task each, or several where there are very many. The pieces of a thread that nobody has
    begun, in one word: from its top the round (24 bits), the end (20), the first (20). The round keeps a thread that
@@ -45,7 +45,7 @@ typedef struct {
 
 static share shares[MOST_THREADS];
 static _Alignas(LINE) atomic_uint_fast64_t round_number;
-static _Atomic(const step *) current;
+static _Atomic(const call *) current;
 static atomic_int sharers = 1; /* threads that have a share */
 static _Alignas(LINE) atomic_int_fast64_t done;
 static _Alignas(LINE) atomic_int sleepers;
@@ -53,9 +53,9 @@ static atomic_flag busy = ATOMIC_FLAG_INIT;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static int started = 1;       /* threads, the caller's counted */
-static atomic_int wanted = 1; /* likewise, for the steps that come */
+static atomic_int wanted = 1; /* likewise, for the calls that come */
 
-static int64_t tasks_of_a_piece(const step *what) { return (what->tasks - 1) / MOST_PIECES + 1; }
+static int64_t tasks_of_a_piece(const call *what) { return (what->tasks - 1) / MOST_PIECES + 1; }
 
 static void work(int own, uint64_t number) {
   const int count = atomic_load(&sharers);
@@ -63,10 +63,10 @@ static void work(int own, uint64_t number) {
     atomic_uint_fast64_t *const from = &shares[(own + turn) % count].pieces;
     uint64_t word = atomic_load(from);
     while (ROUND(word) == ROUND(number << 2 * PIECE_BITS) && FIRST(word) < END(word)) {
-      const step *const what = atomic_load(&current);
+      const call *const what = atomic_load(&current);
       if (!atomic_compare_exchange_weak(from, &word, word + 1)) continue;
       const int64_t each = tasks_of_a_piece(what), start = FIRST(word) * each;
-      what->call(what->pointers, what->numbers, start, start + each < what->tasks ? start + each : what->tasks);
+      what->entry(what->pointers, what->numbers, start, start + each < what->tasks ? start + each : what->tasks);
       atomic_fetch_add(&done, 1);
       word = atomic_load(from);
     }
@@ -104,7 +104,7 @@ static void *worker(void *own) {
   return 0;
 }
 
-static void run_tasks(const step *what) {
+static void run_tasks(const call *what) {
   const int64_t each = tasks_of_a_piece(what), pieces = (what->tasks + each - 1) / each;
   const int count = pieces < wanted ? (int)pieces : wanted;
   const uint64_t number = atomic_load(&round_number) + 1;
@@ -162,16 +162,16 @@ int64_t use_threads(int64_t count) {
   return missing;
 }
 
-/* Runs the steps; stops at the first that fails. Returns 0, or what it returned plus its number << 32.
+/* Runs the calls; stops at the first that fails. Returns 0, or what it returned plus its number << 32.
    A second thread that calls while one runs computes its tasks by itself. */
-int64_t run(const step *steps, int64_t count) {
+int64_t run(const call *calls, int64_t count) {
   const int alone = atomic_flag_test_and_set(&busy);
   int64_t failed = 0;
   for (int64_t i = 0; i < count && !failed; ++i) {
-    if (steps[i].tasks > 1 && wanted > 1 && !alone) {
-      run_tasks(&steps[i]);
+    if (calls[i].tasks > 1 && wanted > 1 && !alone) {
+      run_tasks(&calls[i]);
     } else {
-      failed = steps[i].call(steps[i].pointers, steps[i].numbers, 0, steps[i].tasks);
+      failed = calls[i].entry(calls[i].pointers, calls[i].numbers, 0, calls[i].tasks);
       if (failed) failed |= i << 32;
     }
   }

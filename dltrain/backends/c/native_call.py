@@ -1,4 +1,4 @@
-"""NativeStep: a C function bound to what it is called with."""
+"""NativeCall: a C function bound to what it is called with."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ class Check:
         raise KernelError(self.node, GraphError("the native kernel refused its input"))
 
 
-class StepFields(ctypes.Structure):
-    """`step` of threads.c."""
+class CallFields(ctypes.Structure):
+    """`call` of threads.c."""
 
     _fields_ = (
-        ("call", ctypes.c_void_p),
+        ("entry", ctypes.c_void_p),
         ("pointers", ctypes.c_void_p),
         ("numbers", ctypes.c_void_p),
         ("tasks", ctypes.c_int64),
     )
 
 
-class NativeStep:
+class NativeCall:
     """
     Arguments:
         entry: a C function of the type `function` of threads.c; it returns 0, or the number of the check that
             failed, from 1.
         arrays, numbers: what it is called with.
         tasks: how many it has; they may run at the same time.
-        checks: in the order of their numbers; only a step of one task has any.
+        checks: in the order of their numbers; only a call of one task has any.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class NativeStep:
         self._arrays = tuple(arrays)  # kept alive, as C knows their addresses only
         self._pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         self._numbers = (ctypes.c_int64 * len(numbers))(*numbers)
-        self.fields = StepFields(
+        self.fields = CallFields(
             ctypes.cast(entry, ctypes.c_void_p),
             ctypes.addressof(self._pointers),
             ctypes.addressof(self._numbers),
