@@ -10,7 +10,7 @@ import numpy as np
 
 from dltrain.autodiff.graph import Tensor, TensorLike, name_scope
 from dltrain.autodiff.ops.arithmetic import multiply
-from dltrain.autodiff.ops.bases import FloatElementwise, operand
+from dltrain.autodiff.ops.bases import FloatElementwise, operand, unary
 from dltrain.autodiff.ops.exponential import exp
 from dltrain.autodiff.ops.logic import greater, where
 from dltrain.autodiff.spec import Array
@@ -19,7 +19,7 @@ __all__ = ["elu", "gelu", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "
 
 
 class Sigmoid(FloatElementwise):
-    """1 / (1 + exp(-x))."""
+    """The logistic function 1 / (1 + exp(-x))."""
 
     formula = "1 / (1 + exp{F}(-{0}))"
 
@@ -33,11 +33,6 @@ class Sigmoid(FloatElementwise):
         return upstream * (node * (1 - node))
 
 
-def sigmoid(x: TensorLike, name: str | None = None) -> Tensor:
-    """The logistic function 1 / (1 + exp(-x))."""
-    return Sigmoid()(operand(x), name=name)
-
-
 class Tanh(FloatElementwise):
     """The hyperbolic tangent."""
 
@@ -48,13 +43,8 @@ class Tanh(FloatElementwise):
         return upstream * (1 - node * node)
 
 
-def tanh(x: TensorLike, name: str | None = None) -> Tensor:
-    """The hyperbolic tangent."""
-    return Tanh()(operand(x), name=name)
-
-
 class Relu(FloatElementwise):
-    """max(x, 0)."""
+    """max(x, 0); its derivative at 0 is taken as 0. Nair and Hinton 2010."""
 
     formula = "{0} < 0 ? 0 : {0}"
 
@@ -65,13 +55,8 @@ class Relu(FloatElementwise):
         return upstream * step(node)
 
 
-def relu(x: TensorLike, name: str | None = None) -> Tensor:
-    """max(x, 0); its derivative at 0 is taken as 0. Nair and Hinton 2010."""
-    return Relu()(operand(x), name=name)
-
-
 class Step(FloatElementwise):
-    """1 where x > 0, else 0."""
+    """1 where x > 0, else 0; its derivative is 0."""
 
     formula = "{0} > 0"
 
@@ -80,11 +65,6 @@ class Step(FloatElementwise):
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
         return (None,)
-
-
-def step(x: TensorLike, name: str | None = None) -> Tensor:
-    """1 where x > 0, else 0; its derivative is 0."""
-    return Step()(operand(x), name=name)
 
 
 def leaky_relu(x: TensorLike, slope: float = 0.01, name: str | None = None) -> Tensor:
@@ -141,7 +121,7 @@ def silu(x: TensorLike, name: str | None = None) -> Tensor:
 
 
 class Softplus(FloatElementwise):
-    """log(1 + exp(x))."""
+    """log(1 + exp(x)), without overflow. Dugas et al. 2001."""
 
     formula = "({0} < 0 ? 0 : {0}) + log1p{F}(exp{F}(-fabs{F}({0})))"
 
@@ -158,6 +138,8 @@ class Softplus(FloatElementwise):
         return upstream * sigmoid(node.inputs[0])
 
 
-def softplus(x: TensorLike, name: str | None = None) -> Tensor:
-    """log(1 + exp(x)), without overflow. Dugas et al. 2001."""
-    return Softplus()(operand(x), name=name)
+sigmoid = unary(Sigmoid)
+tanh = unary(Tanh)
+relu = unary(Relu)
+step = unary(Step)
+softplus = unary(Softplus)

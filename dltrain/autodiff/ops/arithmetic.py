@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dltrain.autodiff.graph import Tensor, TensorLike
-from dltrain.autodiff.ops.bases import Arithmetic, FloatElementwise, operand, operands
+from dltrain.autodiff.graph import Tensor
+from dltrain.autodiff.ops.bases import Arithmetic, FloatElementwise, binary, unary
 from dltrain.autodiff.ops.exponential import log
 from dltrain.autodiff.ops.logic import equal, greater, less, where
 from dltrain.autodiff.spec import Array
@@ -30,11 +30,6 @@ class Add(Arithmetic):
         return upstream, upstream
 
 
-def add(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """a + b."""
-    return Add()(*operands(a, b), name=name)
-
-
 class Subtract(Arithmetic):
     """a - b."""
 
@@ -45,13 +40,8 @@ class Subtract(Arithmetic):
         return upstream, -upstream
 
 
-def subtract(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """a - b."""
-    return Subtract()(*operands(a, b), name=name)
-
-
 class Multiply(Arithmetic):
-    """a b."""
+    """a b, element by element."""
 
     formula = "{0} * {1}"
     ufunc = np.multiply
@@ -61,13 +51,8 @@ class Multiply(Arithmetic):
         return upstream * b, upstream * a
 
 
-def multiply(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """a b, element by element."""
-    return Multiply()(*operands(a, b), name=name)
-
-
 class Divide(FloatElementwise):
-    """a / b."""
+    """a / b; float32 or float64. Division by 0 gives inf or nan."""
 
     formula = "{0} / {1}"
     ufunc = np.divide
@@ -75,11 +60,6 @@ class Divide(FloatElementwise):
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
         _, b = node.inputs
         return upstream / b, -(upstream * node / b)
-
-
-def divide(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """a / b; float32 or float64. Division by 0 gives inf or nan."""
-    return Divide()(*operands(a, b), name=name)
 
 
 class Negative(Arithmetic):
@@ -92,11 +72,6 @@ class Negative(Arithmetic):
         return -upstream
 
 
-def negative(x: TensorLike, name: str | None = None) -> Tensor:
-    """-x."""
-    return Negative()(operand(x), name=name)
-
-
 class Square(Arithmetic):
     """x^2."""
 
@@ -107,13 +82,12 @@ class Square(Arithmetic):
         return upstream * (node.inputs[0] * 2)
 
 
-def square(x: TensorLike, name: str | None = None) -> Tensor:
-    """x^2."""
-    return Square()(operand(x), name=name)
-
-
 class Power(FloatElementwise):
-    """a^b."""
+    """a^b; float32 or float64; nan where a < 0 and b is no whole number.
+
+    The derivative in a is b a^(b-1): 0 for b = 0, inf at a = 0 for 0 < b < 1. That in b is a^b log(a), taken
+    as 0 at a = 0, nan for a < 0.
+    """
 
     formula = "pow{F}({0}, {1})"
     ufunc = np.power
@@ -121,15 +95,6 @@ class Power(FloatElementwise):
     def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs
         return upstream * ScaledPower()(b, a, b - 1), upstream * _slope_in_exponent(node, a)
-
-
-def power(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """a^b; float32 or float64; nan where a < 0 and b is no whole number.
-
-    The derivative in a is b a^(b-1): 0 for b = 0, inf at a = 0 for 0 < b < 1. That in b is a^b log(a), taken
-    as 0 at a = 0, nan for a < 0.
-    """
-    return Power()(*operands(a, b), name=name)
 
 
 class ScaledPower(FloatElementwise):
@@ -156,7 +121,7 @@ def _slope_in_exponent(power: Tensor, a: Tensor) -> Tensor:
 
 
 class Abs(Arithmetic):
-    """|x|."""
+    """|x|; its derivative at 0 is taken as 0."""
 
     formula = "({0} < 0 ? -{0} : {0}) + 0"
     ufunc = np.absolute
@@ -165,13 +130,8 @@ class Abs(Arithmetic):
         return upstream * sign(node.inputs[0])
 
 
-def abs(x: TensorLike, name: str | None = None) -> Tensor:
-    """|x|; its derivative at 0 is taken as 0."""
-    return Abs()(operand(x), name=name)
-
-
 class Sign(Arithmetic):
-    """-1, 0 or 1."""
+    """-1, 0 or 1, as x is less than, equal to or greater than 0; its derivative is 0."""
 
     formula = "{0} != {0} ? {0} : ({T})(({0} > 0) - ({0} < 0))"
     ufunc = np.sign
@@ -181,25 +141,15 @@ class Sign(Arithmetic):
         return (None,)
 
 
-def sign(x: TensorLike, name: str | None = None) -> Tensor:
-    """-1, 0 or 1, as x is less than, equal to or greater than 0; its derivative is 0."""
-    return Sign()(operand(x), name=name)
-
-
 class Floor(FloatElementwise):
-    """The greatest whole number not above x."""
+    """The greatest whole number not above x; float32 or float64. It has no derivative."""
 
     formula = "floor{F}({0})"
     ufunc = np.floor
 
 
-def floor(x: TensorLike, name: str | None = None) -> Tensor:
-    """The greatest whole number not above x; float32 or float64. It has no derivative."""
-    return Floor()(operand(x), name=name)
-
-
 class Maximum(Arithmetic):
-    """The greater of a and b."""
+    """The greater of a and b, nan where one is; where they are equal each gets half of the gradient."""
 
     formula = "{0} >= {1} || {0} != {0} ? {0} : {1}"
     ufunc = np.maximum
@@ -209,13 +159,8 @@ class Maximum(Arithmetic):
         return _winner_takes(upstream, greater(a, b), a, b)
 
 
-def maximum(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """The greater of a and b, nan where one is; where they are equal each gets half of the gradient."""
-    return Maximum()(*operands(a, b), name=name)
-
-
 class Minimum(Arithmetic):
-    """The lesser of a and b."""
+    """The lesser of a and b, nan where one is; where they are equal each gets half of the gradient."""
 
     formula = "{0} <= {1} || {0} != {0} ? {0} : {1}"
     ufunc = np.minimum
@@ -225,14 +170,23 @@ class Minimum(Arithmetic):
         return _winner_takes(upstream, less(a, b), a, b)
 
 
-def minimum(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """The lesser of a and b, nan where one is; where they are equal each gets half of the gradient."""
-    return Minimum()(*operands(a, b), name=name)
-
-
 def _winner_takes(upstream: Tensor, a_wins: Tensor, a: Tensor, b: Tensor) -> Sequence[Tensor | None]:
     tie = equal(a, b)
     half = upstream * 0.5
     to_a = where(tie, half, where(a_wins, upstream, 0))
     to_b = where(tie, half, where(a_wins, 0, upstream))
     return to_a, to_b
+
+
+add = binary(Add)
+subtract = binary(Subtract)
+multiply = binary(Multiply)
+divide = binary(Divide)
+negative = unary(Negative)
+square = unary(Square)
+power = binary(Power)
+abs = unary(Abs)
+sign = unary(Sign)
+floor = unary(Floor)
+maximum = binary(Maximum)
+minimum = binary(Minimum)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -72,6 +73,44 @@ class View(Op, abstract=True):
 
     def compute(self, x: Array, *, out: Array) -> None:
         np.copyto(out, self.view(x, out.shape))
+
+
+class Unary(Protocol):
+    """A function of one operand."""
+
+    def __call__(self, x: TensorLike, name: str | None = None) -> Tensor: ...
+
+
+class Binary(Protocol):
+    """A function of two operands."""
+
+    def __call__(self, a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor: ...
+
+
+def unary(op: type[Op]) -> Unary:
+    """The function that applies an op without attributes; it is documented where the op is."""
+
+    def apply(x: TensorLike, name: str | None = None) -> Tensor:
+        return op()(operand(x), name=name)
+
+    _document(apply, op)
+    return apply
+
+
+def binary(op: type[Op]) -> Binary:
+    """The same of two operands, of which numbers and arrays adopt the dtype of the tensor."""
+
+    def apply(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
+        return op()(*operands(a, b), name=name)
+
+    _document(apply, op)
+    return apply
+
+
+def _document(function: Callable[..., Tensor], op: type[Op]) -> None:
+    named = {"__name__": op().label, "__qualname__": op().label}
+    for attribute, value in {**named, "__doc__": op.__doc__, "__module__": op.__module__}.items():
+        setattr(function, attribute, value)
 
 
 def require_same_dtype(*inputs: Spec) -> None:

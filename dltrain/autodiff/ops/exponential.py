@@ -5,24 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from dltrain.autodiff.graph import Tensor, TensorLike
-from dltrain.autodiff.ops.bases import FloatElementwise, operand
+from dltrain.autodiff.ops.bases import FloatElementwise, operand, unary
 
 __all__ = ["cos", "exp", "expm1", "log", "log1p", "sin", "sqrt"]
 
 
 class Sqrt(FloatElementwise):
-    """The square root."""
+    """The square root, nan below 0; its derivative at 0 is inf."""
 
     formula = "sqrt{F}({0})"
     ufunc = np.sqrt
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         return upstream * 0.5 / node
-
-
-def sqrt(x: TensorLike, name: str | None = None) -> Tensor:
-    """The square root, nan below 0; its derivative at 0 is inf."""
-    return Sqrt()(operand(x), name=name)
 
 
 class Exp(FloatElementwise):
@@ -35,24 +30,14 @@ class Exp(FloatElementwise):
         return upstream * node
 
 
-def exp(x: TensorLike, name: str | None = None) -> Tensor:
-    """e^x."""
-    return Exp()(operand(x), name=name)
-
-
 class Expm1(FloatElementwise):
-    """e^x - 1."""
+    """e^x - 1, accurate near 0."""
 
     formula = "expm1{F}({0})"
     ufunc = np.expm1
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         return upstream * exp(node.inputs[0])  # node + 1 would lose what is far below 1
-
-
-def expm1(x: TensorLike, name: str | None = None) -> Tensor:
-    """e^x - 1, accurate near 0."""
-    return Expm1()(operand(x), name=name)
 
 
 class Log(FloatElementwise):
@@ -77,7 +62,7 @@ def log(x: TensorLike, name: str | None = None) -> Tensor:
 
 
 class Log1p(FloatElementwise):
-    """log(1 + x)."""
+    """log(1 + x), accurate near 0: -inf at -1 (with derivative inf), nan below."""
 
     formula = "log1p{F}({0})"
     ufunc = np.log1p
@@ -86,13 +71,8 @@ class Log1p(FloatElementwise):
         return upstream / (node.inputs[0] + 1)
 
 
-def log1p(x: TensorLike, name: str | None = None) -> Tensor:
-    """log(1 + x), accurate near 0: -inf at -1 (with derivative inf), nan below."""
-    return Log1p()(operand(x), name=name)
-
-
 class Sin(FloatElementwise):
-    """The sine."""
+    """The sine of x radians."""
 
     formula = "sin{F}({0})"
     ufunc = np.sin
@@ -101,13 +81,8 @@ class Sin(FloatElementwise):
         return upstream * cos(node.inputs[0])
 
 
-def sin(x: TensorLike, name: str | None = None) -> Tensor:
-    """The sine of x radians."""
-    return Sin()(operand(x), name=name)
-
-
 class Cos(FloatElementwise):
-    """The cosine."""
+    """The cosine of x radians."""
 
     formula = "cos{F}({0})"
     ufunc = np.cos
@@ -116,6 +91,9 @@ class Cos(FloatElementwise):
         return -(upstream * sin(node.inputs[0]))
 
 
-def cos(x: TensorLike, name: str | None = None) -> Tensor:
-    """The cosine of x radians."""
-    return Cos()(operand(x), name=name)
+sqrt = unary(Sqrt)
+exp = unary(Exp)
+expm1 = unary(Expm1)
+log1p = unary(Log1p)
+sin = unary(Sin)
+cos = unary(Cos)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from dltrain.autodiff.graph import Tensor, TensorLike
-from dltrain.autodiff.ops.bases import Elementwise, operand, operands
+from dltrain.autodiff.ops.bases import Elementwise, binary, operand, operands, unary
 from dltrain.autodiff.spec import Array, Spec, as_dtype
 from dltrain.errors import GraphError
 
@@ -26,87 +26,52 @@ class Comparison(Elementwise, abstract=True):
 
 
 class Equal(Comparison):
-    """a = b."""
+    """Whether a = b; bool."""
 
     formula = "{0} == {1}"
     ufunc = np.equal
 
 
-def equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """Whether a = b; bool."""
-    return Equal()(*operands(a, b), name=name)
-
-
 class NotEqual(Comparison):
-    """a != b."""
+    """Whether a != b; bool."""
 
     formula = "{0} != {1}"
     ufunc = np.not_equal
 
 
-def not_equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """Whether a != b; bool."""
-    return NotEqual()(*operands(a, b), name=name)
-
-
 class Less(Comparison):
-    """a < b."""
+    """Whether a < b; bool."""
 
     formula = "{0} < {1}"
     ufunc = np.less
 
 
-def less(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """Whether a < b; bool."""
-    return Less()(*operands(a, b), name=name)
-
-
 class LessEqual(Comparison):
-    """a <= b."""
+    """Whether a <= b; bool."""
 
     formula = "{0} <= {1}"
     ufunc = np.less_equal
 
 
-def less_equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """Whether a <= b; bool."""
-    return LessEqual()(*operands(a, b), name=name)
-
-
 class Greater(Comparison):
-    """a > b."""
+    """Whether a > b; bool."""
 
     formula = "{0} > {1}"
     ufunc = np.greater
 
 
-def greater(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """Whether a > b; bool."""
-    return Greater()(*operands(a, b), name=name)
-
-
 class GreaterEqual(Comparison):
-    """a >= b."""
+    """Whether a >= b; bool."""
 
     formula = "{0} >= {1}"
     ufunc = np.greater_equal
 
 
-def greater_equal(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """Whether a >= b; bool."""
-    return GreaterEqual()(*operands(a, b), name=name)
-
-
 class IsFinite(Comparison):
-    """Neither inf nor nan."""
+    """Whether x is neither inf nor nan; bool."""
 
     formula = "{0} - {0} == 0"
     ufunc = np.isfinite
-
-
-def is_finite(x: TensorLike, name: str | None = None) -> Tensor:
-    """Whether x is neither inf nor nan; bool."""
-    return IsFinite()(operand(x), name=name)
 
 
 class Logical(Elementwise, abstract=True):
@@ -122,39 +87,24 @@ class Logical(Elementwise, abstract=True):
 
 
 class LogicalAnd(Logical):
-    """a and b."""
+    """a and b; bool from bool."""
 
     formula = "{0} & {1}"
     ufunc = np.logical_and
 
 
-def logical_and(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """a and b; bool from bool."""
-    return LogicalAnd()(*operands(a, b), name=name)
-
-
 class LogicalOr(Logical):
-    """a or b."""
+    """a or b; bool from bool."""
 
     formula = "{0} | {1}"
     ufunc = np.logical_or
 
 
-def logical_or(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
-    """a or b; bool from bool."""
-    return LogicalOr()(*operands(a, b), name=name)
-
-
 class LogicalNot(Logical):
-    """not x."""
+    """not x; bool from bool."""
 
     formula = "!{0}"
     ufunc = np.logical_not
-
-
-def logical_not(x: TensorLike, name: str | None = None) -> Tensor:
-    """not x; bool from bool."""
-    return LogicalNot()(operand(x), name=name)
 
 
 class Where(Elementwise):
@@ -214,3 +164,15 @@ def cast(x: TensorLike, dtype: DTypeLike, name: str | None = None) -> Tensor:
     """x in another dtype; floats that become int64 or uint8 lose their fraction, and have no derivative."""
     tensor, wanted = operand(x), as_dtype(dtype)
     return tensor if tensor.dtype == wanted else Cast(wanted)(tensor, name=name)
+
+
+equal = binary(Equal)
+not_equal = binary(NotEqual)
+less = binary(Less)
+less_equal = binary(LessEqual)
+greater = binary(Greater)
+greater_equal = binary(GreaterEqual)
+is_finite = unary(IsFinite)
+logical_and = binary(LogicalAnd)
+logical_or = binary(LogicalOr)
+logical_not = unary(LogicalNot)
