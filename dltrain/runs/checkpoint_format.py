@@ -14,14 +14,15 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dltrain.errors import RunError
 from dltrain.files.plain import read_plain_file
+from dltrain.training.state import Count
 
 FORMAT = 1
 STATE = "state.safetensors"
@@ -36,8 +37,7 @@ class NewerFormatError(RunError):
     """A checkpoint was written by a later version of dltrain."""
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(BaseModel):
     """The content of `checkpoint.json`.
 
     Attributes:
@@ -48,16 +48,18 @@ class Manifest:
         state_bytes, state_sha256: size and hash of the state file.
     """
 
-    step: int
-    epoch: int
-    best_step: int | None
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: Count
+    epoch: Count
+    best_step: Count | None
     arrays: dict[str, dict[str, Any]]
     trainer: dict[str, Any]
-    state_bytes: int
+    state_bytes: Count
     state_sha256: str
 
     def to_bytes(self) -> bytes:
-        document = {"format": FORMAT} | asdict(self) | {"trainer": _to_json(self.trainer)}
+        document = {"format": FORMAT} | self.model_dump() | {"trainer": _to_json(self.trainer)}
         body = json.dumps(document, indent=1, allow_nan=False).removesuffix("\n}").encode() + _SEAL
         return body + hashlib.sha256(body).hexdigest().encode() + b'"\n}\n'
 
@@ -72,27 +74,20 @@ class Manifest:
             document = json.loads(body + b"}")
         except (ValueError, RecursionError) as error:
             raise damaged(path, f"it is not JSON ({error})") from error
-        if not isinstance(document, dict) or not _is_count(document.get("format")):
+        version = document.pop("format", None) if isinstance(document, dict) else None
+        if type(version) is not int or version < 0:
             raise damaged(path, "it names no format version")
-        if document["format"] > FORMAT:
+        if version > FORMAT:
             raise NewerFormatError(
                 "checkpoint of a later dltrain",
                 where=str(path),
-                why=f"its format is {document['format']}, this version reads up to {FORMAT}",
+                why=f"its format is {version}, this version reads up to {FORMAT}",
                 fix="install a newer dltrain-numpy",
             )
-        del document["format"]
-        best_step = document.get("best_step")
-        valid = (
-            document.keys() == {field.name for field in fields(cls)}
-            and all(_is_count(document[key]) for key in ("step", "epoch", "state_bytes"))
-            and (best_step is None or _is_count(best_step))
-            and all(isinstance(document[key], dict) for key in ("arrays", "trainer"))
-            and isinstance(document["state_sha256"], str)
-        )
-        if not valid:
-            raise damaged(path, "its keys are not those of a checkpoint")
-        return cls(**document | {"trainer": _from_json(document["trainer"])})
+        try:
+            return cls.model_validate(_from_json(document))
+        except ValidationError as error:
+            raise damaged(path, described(error)) from None
 
 
 def describe_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
@@ -148,8 +143,10 @@ def damaged(path: Path, why: str) -> RunError:
     )
 
 
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
+def described(error: ValidationError) -> str:
+    """What is wrong first with what a checkpoint says."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _to_json(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from dltrain.config import parse, parse_document, to_yaml
 from dltrain.datasets import Data
 from dltrain.errors import ConfigError, RunError
-from dltrain.runs.checkpoint_format import damaged
+from dltrain.runs.checkpoint_format import damaged, described
 from dltrain.runs.checkpoints import Checkpoint
 from dltrain.runs.directory import RunDirectory
 from dltrain.training.run_config import RunConfig
@@ -97,9 +97,7 @@ class SavedState(_Plain):
         try:
             saved = cls.model_validate(checkpoint.trainer_state)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise damaged(checkpoint.path, f"of its trainer's state {where!r}: {first['msg']}") from None
+            raise damaged(checkpoint.path, f"of its trainer's state {described(error)}") from None
         if saved.run != run:
             raise RunError(
                 "checkpoint of another run",

@@ -114,6 +114,9 @@ CHANGES: list[Callable[[dict[str, Any]], object]] = [
     put("counters", "batches", value=10**6),
     put("counters", "loss_sum", value="0"),
     put("counters", "best", value={"loss": []}),
+    put("counters", "loss_sum", value=10**400),
+    put("counters", "best_step", value=10**39),
+    put("counters", "epoch", value=1e39),
     put("files", value={"metrics.csv": 0}),
     put("files", "metrics.jsonl", value=-1),
     put("files", "metrics.jsonl", value=10**12),
@@ -140,6 +143,19 @@ def test_a_strangers_checkpoint_is_refused(dltrain: Dltrain, number: int) -> Non
     assert (result.code, result.out) == (5, "")
     assert result.err.count("\n") <= 2
     assert "\x1b" not in result.err
+
+
+@pytest.mark.parametrize("value", [1e39, 1e308, 10**39, float("inf")])
+@pytest.mark.parametrize("key", ["loss_sum", "first_loss", "learning_rate", "best_value", "final"])
+def test_numbers_too_large_for_the_rest(dltrain: Dltrain, key: str, value: float) -> None:
+    """A whole checkpoint whose counters are numbers that no training gives: no traceback."""
+    store = CheckpointStore(Path("run/checkpoints"))
+    loaded = store.load("last")
+    state = copy.deepcopy(loaded.trainer_state)
+    state["counters"][key] = {"loss": value} if key == "final" else value
+    store.save(loaded.step, loaded.epoch, loaded.arrays, state, best=True)
+    for words in (["fit", "--resume", "run", "train.epochs=4"], ["eval", "run"], ["verify", "run"]):
+        assert dltrain(*words, "--kernels", "numpy").code in (0, 5)
 
 
 def test_help_states_what_may_change(dltrain: Dltrain) -> None:
