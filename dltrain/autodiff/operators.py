@@ -26,5 +26,5 @@ Tensor.__pow__, Tensor.__rpow__ = ops.power, _reflected(ops.power)
 Tensor.__matmul__, Tensor.__rmatmul__ = ops.matmul, _reflected(ops.matmul)
 Tensor.__lt__, Tensor.__le__ = ops.less, ops.less_equal
 Tensor.__gt__, Tensor.__ge__ = ops.greater, ops.greater_equal
-Tensor.__neg__, Tensor.__abs__, Tensor.__getitem__ = ops.negative, ops.abs, ops.slice
+Tensor.__neg__, Tensor._abs, Tensor.__getitem__ = ops.negative, ops.abs, ops.slice
 Variable.assign = _assign
