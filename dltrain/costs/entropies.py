@@ -18,9 +18,7 @@ class CrossEntropy(Cost, name="cross_entropy"):
     al., 2016, section 7). The cost itself: Bridle, 1990; Goodfellow et al., Deep Learning, 2016, 6.2.2.
     """
 
-    label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, description="share s spread evenly over all classes"
-    )
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share s spread evenly over classes")
 
     def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
         logits = self._logits(prediction)

@@ -16,9 +16,7 @@ class Dropout(Layer, name="dropout"):
     elsewhere y = x (Srivastava et al., 2014, section 10, "inverted" as noted there).
     """
 
-    rate: float = Field(
-        default=0.5, ge=0, lt=1, description="share of the inputs that are set to 0 in training"
-    )
+    rate: float = Field(default=0.5, ge=0, lt=1, description="share of inputs that are set to 0 in training")
 
     def apply(self, x: Tensor, variables: Mapping[str, Tensor], *, training: bool) -> Forward:
         return Forward(ops.dropout(x, self.rate) if training and self.rate > 0 else x)

@@ -116,9 +116,7 @@ class TruncatedNormal(Initializer, name="truncated_normal"):
     """
 
     mean: float = Field(default=0.0, description="mean of the values")
-    standard_deviation: float = Field(
-        default=0.05, gt=0, description="standard deviation before values beyond two of it are drawn again"
-    )
+    standard_deviation: float = Field(default=0.05, gt=0, description="standard deviation before truncation")
 
     def values(self, shape: tuple[int, ...], generator: np.random.Generator) -> Values:
         drawn = generator.standard_normal(shape)

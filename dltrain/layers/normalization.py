@@ -17,9 +17,7 @@ from dltrain.layers.layer import Forward, Layer, VariableMaker
 class _Normalization(Layer):
     """What both have: gamma and beta, one each of the last axis."""
 
-    epsilon: float = Field(
-        default=1e-5, gt=0, description="added to the variance, so that its root is never 0"
-    )
+    epsilon: float = Field(default=1e-5, gt=0, description="added to the variance: its root is never 0")
 
     def output(self, inputs: Spec) -> Spec:
         if inputs.rank < 2:
@@ -64,9 +62,7 @@ class BatchNorm(_Normalization, name="batch_norm"):
     batch of 1 does not have).
     """
 
-    momentum: float = Field(
-        default=0.9, ge=0, lt=1, description="how much of the moving averages each step keeps"
-    )
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="how much of the averages each step keeps")
 
     def variables(self, inputs: Spec, make: VariableMaker) -> Mapping[str, Tensor]:
         features = inputs.with_shape(inputs.shape[-1:]).sizes

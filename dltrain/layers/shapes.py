@@ -14,6 +14,8 @@ from dltrain.autodiff.spec import Spec
 from dltrain.errors import GraphError
 from dltrain.layers.layer import Forward, Layer
 
+Sizes = tuple[Annotated[int, Field(gt=0)], ...]
+
 
 class Flatten(Layer, name="flatten"):
     """From (batch, m, n) to (batch, m * n), likewise with more axes; formula: y[b, i n + j] = x[b, i, j]."""
@@ -33,7 +35,7 @@ class Reshape(Layer, name="reshape"):
 
     keeps_values: ClassVar[bool] = True
 
-    shape: tuple[Annotated[int, Field(gt=0)], ...] = Field(description="shape of one example's output")
+    shape: Sizes = Field(description="shape of one example's output")
 
     def output(self, inputs: Spec) -> Spec:
         before = inputs.with_shape(inputs.shape[1:]).sizes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from functools import partial
+from math import prod
 
 from pydantic import Field
 
@@ -15,7 +16,7 @@ from dltrain.layers.activations import Activation, Relu, Sigmoid
 from dltrain.layers.dense import Dense
 from dltrain.layers.initializers import GlorotUniform, Initializer, Zeros
 from dltrain.layers.layer import BuiltLayer, VariableMaker
-from dltrain.layers.shapes import Flatten, Reshape
+from dltrain.layers.shapes import Flatten, Reshape, Sizes
 from dltrain.models.model import BuiltModel, Model, chain
 from dltrain.places import Key, Places
 
@@ -28,20 +29,14 @@ class Autoencoder(Model, name="autoencoder"):
     (Vincent et al., 2010, section 2.2).
     """
 
-    encoder: tuple[Annotated[int, Field(gt=0)], ...] = Field(
-        min_length=1, description="sizes of the encoder's layers; the last is the size of the code"
-    )
-    activation: Activation = Field(
-        default=Relu(), description="function of all layers' sums but the last one's"
-    )
+    encoder: Sizes = Field(min_length=1, description="sizes of the encoder's layers; the last is the code's")
+    activation: Activation = Field(default=Relu(), description="function of all layers' sums but the last's")
     output_activation: Activation = Field(default=Sigmoid(), description="function of the last layer's sums")
     tied_weights: bool = Field(
         default=False, description="whether the decoder uses the encoder's kernels, transposed"
     )
-    kernel_initializer: Initializer = Field(
-        default=GlorotUniform(), description="first values of all kernels"
-    )
-    bias_initializer: Initializer = Field(default=Zeros(), description="first values of all biases")
+    kernel_initializer: Initializer = Field(default=GlorotUniform(), description="first values of kernels")
+    bias_initializer: Initializer = Field(default=Zeros(), description="first values of biases")
 
     def build(self, inputs: Spec, classes: int | None, seed: int) -> BuiltModel:
         built = super().build(inputs, classes, seed)
@@ -57,37 +52,22 @@ class Autoencoder(Model, name="autoencoder"):
             )
         shape = inputs.with_shape(inputs.shape[1:]).sizes
         flatten = Flatten().build(inputs, seed, key=Key("model"))
+        dense = partial(
+            Dense, kernel_initializer=self.kernel_initializer, bias_initializer=self.bias_initializer
+        )
+        keys = [Key("model", "encoder", i) for i in range(len(self.encoder))]
+        layers = [dense(units=units, activation=self.activation) for units in self.encoder]
         with name_scope("encoder"):
-            layers = [
-                (self._dense(units, self.activation), Key("model", "encoder", i))
-                for i, units in enumerate(self.encoder)
-            ]
-            encoder = chain(layers, flatten.output, seed)
+            encoder = chain(zip(layers, keys, strict=True), flatten.output, seed)
+        layers = [dense(units=units, activation=self.activation) for units in self.encoder[-2::-1]]
+        layers.append(dense(units=prod(shape), activation=self.output_activation))
         with name_scope("decoder"):
-            decoder = self._decoder(flatten.output, encoder, seed)
+            if self.tied_weights:
+                decoder = [_transposed(*pair, seed) for pair in zip(encoder[::-1], layers, strict=True)]
+            else:
+                decoder = chain(zip(layers, keys[::-1], strict=True), encoder[-1].output, seed)
         reshape = Reshape(shape=shape).build(decoder[-1].output, seed, key=Key("model"))
         return [flatten, *encoder, *decoder, reshape]
-
-    def _decoder(self, flat: Spec, encoder: Sequence[BuiltLayer], seed: int) -> list[BuiltLayer]:
-        (features,) = flat.with_shape(flat.shape[1:]).sizes
-        sizes = (features, *self.encoder[:-1])
-        decoder: list[BuiltLayer] = []
-        for i in reversed(range(len(encoder))):
-            dense = self._dense(sizes[i], self.output_activation if i == 0 else self.activation)
-            if self.tied_weights:
-                decoder.append(_transposed(encoder[i], dense, seed))
-            else:
-                inputs = decoder[-1].output if decoder else encoder[-1].output
-                decoder.append(dense.build(inputs, seed, key=encoder[i].key))
-        return decoder
-
-    def _dense(self, units: int, activation: Activation) -> Dense:
-        return Dense(
-            units=units,
-            activation=activation,
-            kernel_initializer=self.kernel_initializer,
-            bias_initializer=self.bias_initializer,
-        )
 
 
 def _transposed(encoder: BuiltLayer, dense: Dense, seed: int) -> BuiltLayer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from functools import partial
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ from dltrain.layers.dense import Dense
 from dltrain.layers.dropout import Dropout
 from dltrain.layers.initializers import GlorotUniform, Initializer, Zeros
 from dltrain.layers.layer import BuiltLayer, Layer
-from dltrain.layers.shapes import Flatten
+from dltrain.layers.shapes import Flatten, Sizes
 from dltrain.models.model import Model, chain
 from dltrain.places import Key
 
@@ -23,34 +23,21 @@ class Mlp(Model, name="mlp"):
     y = softmax(h_n W + b) (Rumelhart et al., 1986). With an empty `hidden` it is softmax_regression.
     """
 
-    hidden: tuple[Annotated[int, Field(gt=0)], ...] = Field(
-        description="sizes of the hidden layers, from the input on; may be empty"
-    )
+    hidden: Sizes = Field(description="sizes of the hidden layers, from the input on; may be empty")
     activation: Activation = Field(default=Relu(), description="function of the hidden layers' sums")
-    dropout: float = Field(
-        default=0.0, ge=0, lt=1, description="share of each hidden layer set to 0 in training"
-    )
-    kernel_initializer: Initializer = Field(
-        default=GlorotUniform(), description="first values of all kernels, the output layer's too"
-    )
-    bias_initializer: Initializer = Field(
-        default=Zeros(), description="first values of all biases, the output layer's too"
-    )
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="share of hidden units set to 0 in training")
+    kernel_initializer: Initializer = Field(default=GlorotUniform(), description="first values of kernels")
+    bias_initializer: Initializer = Field(default=Zeros(), description="first values of biases")
 
     def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
+        dense = partial(
+            Dense, kernel_initializer=self.kernel_initializer, bias_initializer=self.bias_initializer
+        )
         layers: list[tuple[Layer, Key]] = [(Flatten(), Key("model"))]
         for position, units in enumerate(self.hidden):
             key = Key("model", "hidden", position)
-            layers.append((self._dense(units, self.activation), key))
+            layers.append((dense(units=units, activation=self.activation), key))
             if self.dropout > 0:
                 layers.append((Dropout(rate=self.dropout), key))
-        layers.append((self._dense(self.labelled(classes), Softmax()), Key("model")))
+        layers.append((dense(units=self.labelled(classes), activation=Softmax()), Key("model")))
         return chain(layers, inputs, seed)
-
-    def _dense(self, units: int, activation: Activation) -> Dense:
-        return Dense(
-            units=units,
-            activation=activation,
-            kernel_initializer=self.kernel_initializer,
-            bias_initializer=self.bias_initializer,
-        )

@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from dltrain.autodiff.spec import Spec
-from dltrain.layers.activations import Softmax
-from dltrain.layers.dense import Dense
 from dltrain.layers.initializers import Initializer, Zeros
 from dltrain.layers.layer import BuiltLayer
-from dltrain.layers.shapes import Flatten
-from dltrain.models.model import Model, chain
-from dltrain.places import Key
+from dltrain.models.mlp import Mlp
+from dltrain.models.model import Model
 
 
 class SoftmaxRegression(Model, name="softmax_regression"):
@@ -25,10 +22,7 @@ class SoftmaxRegression(Model, name="softmax_regression"):
     bias_initializer: Initializer = Field(default=Zeros(), description="first values of the bias b")
 
     def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
-        dense = Dense(
-            units=self.labelled(classes),
-            activation=Softmax(),
-            kernel_initializer=self.kernel_initializer,
-            bias_initializer=self.bias_initializer,
+        mlp = Mlp(
+            hidden=(), kernel_initializer=self.kernel_initializer, bias_initializer=self.bias_initializer
         )
-        return chain([(Flatten(), Key("model")), (dense, Key("model"))], inputs, seed)
+        return mlp.connect(inputs, self.labelled(classes), seed)

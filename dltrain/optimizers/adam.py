@@ -17,12 +17,8 @@ class Adam(Optimizer, name="adam"):
     """
 
     learning_rate: LearningRate = Field(default=0.001, kw_only=False)
-    beta1: float = Field(
-        default=0.9, ge=0, lt=1, description="how much of the gradients' average each step keeps"
-    )
-    beta2: float = Field(
-        default=0.999, ge=0, lt=1, description="how much of the squares' average each step keeps"
-    )
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="share of the gradients' average a step keeps")
+    beta2: float = Field(default=0.999, ge=0, lt=1, description="share of the squares' average a step keeps")
     epsilon: float = Field(default=1e-8, gt=0, description="added to the root, so that it is never 0")
 
     def update(self, step: Step) -> Tensor:
@@ -53,9 +49,7 @@ class AdamW(Adam, name="adamw"):
     Only weights (variables of rank 2 or more) decay; biases and the gamma and beta of normalizations don't.
     """
 
-    weight_decay: float = Field(
-        default=0.01, ge=0, description="share of a weight that decays, times learning_rate"
-    )
+    weight_decay: float = Field(default=0.01, ge=0, description="share of a weight lost, times learning_rate")
 
     def decayed(self, step: Step) -> Tensor:
         if not self.weight_decay:

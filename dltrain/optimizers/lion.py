@@ -20,9 +20,7 @@ class Lion(Optimizer, name="lion"):
     learning_rate: LearningRate = Field(default=0.0001, kw_only=False)
     beta1: float = Field(default=0.9, ge=0, lt=1, description="how much the momentum weighs in a step")
     beta2: float = Field(default=0.99, ge=0, lt=1, description="how much of the momentum each step keeps")
-    weight_decay: float = Field(
-        default=0.0, ge=0, description="share of a weight that decays, times learning_rate"
-    )
+    weight_decay: float = Field(default=0.0, ge=0, description="share of a weight lost, times learning_rate")
 
     def update(self, step: Step) -> Tensor:
         p, g = step.parameters, step.gradient

@@ -25,10 +25,7 @@ class Schedule(Component, kind="schedule"):
     schedule runs over the remaining steps, with s - w for s.
     """
 
-    warmup: Steps = Field(
-        default=0,
-        description="steps in which the rate first grows evenly; a fraction is a share of all steps",
-    )
+    warmup: Steps = Field(default=0, description="steps in which the rate first grows; a fraction is of all")
 
     @abstractmethod
     def after_warmup(self, step: Tensor, total_steps: int | None) -> Tensor | float:
@@ -87,9 +84,7 @@ class Constant(Schedule, name="constant"):
 
 
 class _Decay(Schedule):
-    decay_rate: float = Field(
-        default=0.1, gt=0, le=1, description="factor of the rate each `decay_steps` steps"
-    )
+    decay_rate: float = Field(default=0.1, gt=0, le=1, description="factor of the rate each `decay_steps`")
     decay_steps: Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0, lt=1)] = Field(
         default=0.3, description="steps from one factor to the next; a fraction is a share of all steps"
     )
@@ -132,13 +127,9 @@ class OneCycle(Schedule, name="one_cycle"):
     The momentum stays as it is.
     """
 
-    peak: float = Field(
-        default=0.3, gt=0, lt=1, description="share of all steps after which the rate is at its highest"
-    )
-    div_factor: float = Field(default=25.0, ge=1, description="the first rate is the highest divided by this")
-    final_div_factor: float = Field(
-        default=1e4, ge=1, description="the last rate is the first divided by this"
-    )
+    peak: float = Field(default=0.3, gt=0, lt=1, description="share of the steps before the highest rate")
+    div_factor: float = Field(default=25.0, ge=1, description="first rate: the highest divided by this")
+    final_div_factor: float = Field(default=1e4, ge=1, description="last rate: the first divided by this")
 
     def after_warmup(self, step: Tensor, total_steps: int | None) -> Tensor:
         x = progress(step, self.total(total_steps) - 1)
