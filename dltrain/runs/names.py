@@ -70,7 +70,7 @@ def find_run(reference: str, runs: Path, started: Callable[[Path], str]) -> Path
             why=_listed(matches),
             fix="type more of the name",
         )
-    if reference and os.path.isfile(path / "lock"):
+    if reference and os.path.isfile(path / "lock") and not os.path.exists(path / "metrics.jsonl"):
         raise RunError(
             "run has not begun",
             where=str(path),

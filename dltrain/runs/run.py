@@ -178,7 +178,7 @@ class Run:
 
         Raises RunError when there is no usable checkpoint, or it does not fit.
         """
-        self.directory, before = directory, directory.record()
+        self.directory, before, identity = directory, directory.record(), directory.id
         store = CheckpointStore(directory.checkpoints)
         if store.never_saved():
             warn(f"{directory.path} has no checkpoint yet: it begins again at its first step")
@@ -188,9 +188,9 @@ class Run:
         else:
             checkpoint = store.load_newest(
                 lambda path, error: warn(f"{error}; an earlier checkpoint is used"),
-                check=lambda checkpoint: SavedState.of(checkpoint, directory.id),
+                check=lambda checkpoint: SavedState.of(checkpoint, identity),
             )
-            saved = SavedState.of(checkpoint, directory.id)
+            saved = SavedState.of(checkpoint, identity)
             was = saved.check_same_config(self.config, directory)
             saved.data.check_same(self.data)
             directory.check_files(self.data.files)

@@ -40,5 +40,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def two_runs(dltrain_here: Dltrain, trained: Path) -> None:
+def two_runs(dltrain_here: Dltrain, trained: Path, tmp_path: Path) -> None:
+    """The runs of `trained` in the folder of `dltrain_here`, whose data set they name."""
     shutil.copytree(trained, "runs")
+    for file in Path("runs").glob("*/config.yaml"):
+        file.write_text(file.read_text().replace(str(trained.parent), str(tmp_path)))

@@ -50,7 +50,7 @@ from wrong_inputs import Refused, config
         (
             "eval mlp-1 --threads 0",
             2,
-            "invalid value for '--threads': 0 is not in the range x>=1: ...; see ...",
+            "invalid value for '--threads': 0 is not in the range 1<=x<=32768: ...; see ...",
         ),
         (
             "fit c.yaml --name a/b",

@@ -192,4 +192,4 @@ def test_the_data_has_changed_since(refused: Refused) -> None:
     refused(5, expected, "eval", "mlp-1")
     refused(5, expected, "fit", "--resume", "mlp-1", leaves="runs/mlp-1/lock")
     Path("data.npz").unlink()
-    refused(3, "no such file: data.npz; correct the path, ...", "eval", "mlp-1")
+    refused(3, "no such file: .../data.npz; correct the path", "eval", "mlp-1")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from run_helpers import Dltrain, dltrain_in, softmax_config, write_data
 
+from dltrain.datasets import FileDigest
 from dltrain.errors import RunError, StorageError
 from dltrain.runs import lock as lock_module
 from dltrain.runs.lock import RunLock
@@ -224,14 +225,17 @@ def test_a_history_that_stays_small(dltrain: Dltrain) -> None:
     directory = RunDirectory(Path("run"))
     first = directory.record()
     environment = {"threads": 2, "cpu": "x" * 300}
+    files = [FileDigest(**file) for file in first["data"]]
     for step in range(3000):
-        directory.resume(step=step, train=first["train"], command=["fit"], files=[], environment=environment)
+        directory.resume(
+            step=step, train=first["train"], command=["fit"], files=files, environment=environment
+        )
     (again,) = directory.record()["resumed"]
     assert (again["step"], again["times"], again["last_step"]) == (0, 3000, 2999)
     for step in range(3000, 3300):
         train = first["train"] | {"epochs": step}
         words = ["x" * 10_000] * 1000
-        directory.resume(step=step, train=train, command=words, files=[], environment=environment)
+        directory.resume(step=step, train=train, command=words, files=files, environment=environment)
         assert Path("run/run.json").stat().st_size <= LARGEST_RECORD
     assert directory.record()["resumed"][-1]["train"]["epochs"] == 3299
     assert dltrain("eval", "run").code == 0
