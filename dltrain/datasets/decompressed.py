@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -24,16 +24,16 @@ from dltrain.files.temporary import remove_abandoned, temporary_file
 HEADER = struct.Struct("<8sQq8sI")  # the rest: _stamp; the content's CRC-32
 
 
-def open_kept(source: BinaryIO, decompress: Callable[[], Iterable[bytes]]) -> BinaryIO | None:
+def open_kept(source: BinaryIO, content: Iterable[bytes]) -> BinaryIO | None:
     """The kept content of a file, open at its first byte; None where nothing can be kept.
 
     A folder that cannot be written, or a full disk, is no error: there is just nothing kept. Several
     processes may do this at once.
 
     Arguments:
-        source: the compressed file.
-        decompress: gives its content in parts; called when nothing right is kept yet. What it raises is
-            passed on, but for an OSError.
+        source: the compressed file, at its first byte.
+        content: the parts of its content, taken when nothing right is kept yet. What that raises is passed
+            on, but for an OSError.
     """
     folder, name = os.path.split(source.name)
     path = Path(folder, ".cache", f"{name}.decompressed")
@@ -45,7 +45,7 @@ def open_kept(source: BinaryIO, decompress: Callable[[], Iterable[bytes]]) -> Bi
         path.parent.mkdir(exist_ok=True)
         try:
             with temporary_file(path) as temporary:
-                _write(temporary, stamp, decompress())
+                _write(temporary, stamp, content)
                 os.replace(temporary, path)
         finally:
             with suppress(OSError):
@@ -58,10 +58,9 @@ def open_kept(source: BinaryIO, decompress: Callable[[], Iterable[bytes]]) -> Bi
 def _stamp(source: BinaryIO) -> bytes:
     """What changes when the source does: a header without the content's checksum."""
     status = os.stat(source.fileno())
-    position = source.tell()
     source.seek(-min(8, status.st_size), os.SEEK_END)  # where gzip has CRC-32 and size of the content
     end = source.read(8)
-    source.seek(position)
+    source.seek(0)
     return HEADER.pack(b"dltrain1", status.st_size, status.st_mtime_ns % 2**63, end, 0)[:-4]
 
 
@@ -92,7 +91,7 @@ def _open_if_right(path: Path, stamp: bytes) -> BinaryIO | None:
 
 def _checksum(file: BinaryIO) -> int:
     # Read, not mapped: pages that are only mapped to be checked would count as this process's memory.
-    buffer, checksum = memoryview(bytearray(CHUNK // 4)), 0
-    while count := file.readinto(buffer):  # type: ignore[attr-defined]  # BinaryIO does not name it
-        checksum = zlib.crc32(buffer[:count], checksum)
+    checksum = 0
+    while part := file.read(CHUNK // 4):
+        checksum = zlib.crc32(part, checksum)
     return checksum

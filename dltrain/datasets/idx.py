@@ -13,9 +13,9 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +28,13 @@ from dltrain.datasets.reading import (
     CHUNK,
     MAXIMUM_DEFLATE_RATIO,
     Damage,
-    ReadableInto,
-    ends_early,
-    fill,
     map_array,
     open_content,
     open_data_file,
+    promise,
 )
 from dltrain.errors import ConfigError, DataError
-from dltrain.files.storage_errors import storage_error
+from dltrain.files.storage_errors import storage_errors
 from dltrain.places import Key
 
 ELEMENT_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -95,100 +93,73 @@ def read_idx(path: str | os.PathLike[str], *, keep_decompressed: bool = False) -
         DataError: the file is missing, is not IDX, is truncated, has bytes left over or fails its checksum.
         StorageError: the file cannot be read.
     """
-    try:
-        with open_data_file(path) as file:
+    with storage_errors(path, "cannot read the file"), open_data_file(path) as file:
+        try:
             stream, compressed = open_content(file)
             if not compressed:
                 return _mapped(file)
             capacity = os.fstat(file.fileno()).st_size * MAXIMUM_DEFLATE_RATIO
-            if keep_decompressed and (kept := open_kept(file, lambda: _content(stream, capacity))):
+            if keep_decompressed and (kept := open_kept(file, _content(stream, capacity))):
                 with kept:
                     return _mapped(kept)
             file.seek(0)  # what could not be kept may have been decompressed in part
-            return _in_memory(open_content(file)[0], capacity)
-    except Damage as damage:
-        reason = str(damage)
-    except EOFError:
-        reason = "the compressed data ends too early"
-    except (gzip.BadGzipFile, zlib.error) as error:
-        reason = f"the compressed data is damaged ({error})"
-    except OSError as error:
-        raise storage_error(path, "cannot read the file", error) from error
+            memory = BytesIO()
+            memory.writelines(_content(open_content(file)[0], capacity))
+            memory.seek(0)
+            _, shape, dtype = _read_header(memory, capacity)
+            return np.ndarray(shape, dtype, memory.getbuffer(), memory.tell())
+        except Damage as damage:
+            reason = str(damage)
+        except EOFError:
+            reason = "the compressed data ends too early"
+        except (gzip.BadGzipFile, zlib.error) as error:
+            reason = f"the compressed data is damaged ({error})"
     raise DataError("damaged IDX file", where=os.fspath(path), why=reason, fix="get the file again")
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
-    content: bytes
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    size: int  # in bytes, of the elements, which follow
+def _read_header(stream: BinaryIO, capacity: int) -> tuple[bytes, tuple[int, ...], np.dtype[Any]]:
+    """The header that the stream begins with, as it stands there, and the array's shape and type.
 
-    @property
-    def promise(self) -> str:
-        return f"{' x '.join(map(str, self.shape))} of {self.dtype.name}, {self.size} bytes"
-
-
-def _read_header(stream: BinaryIO, capacity: int) -> _Header:
-    """The header that the stream begins with. Arguments: `capacity`, no file has more bytes than that."""
-    start = _read_exactly(stream, 4)
-    zeros, type_code, rank = struct.unpack(">HBB", start)
-    if zeros != 0 or type_code not in ELEMENT_TYPES:
-        raise Damage(f"an IDX file does not begin with the bytes {zeros:04x}{type_code:02x}{rank:02x}")
-    if not 1 <= rank <= MAXIMUM_RANK:
-        raise Damage(f"its header gives {rank} dimensions, not 1 to {MAXIMUM_RANK}")
-    sizes = _read_exactly(stream, 4 * rank)
-    shape = struct.unpack(f">{rank}I", sizes)
+    Arguments:
+        capacity: no file has more bytes than that.
+    """
+    try:
+        content = stream.read(4)
+        zeros, type_code, rank = struct.unpack(">HBB", content)
+        if zeros != 0 or type_code not in ELEMENT_TYPES:
+            raise Damage(f"an IDX file does not begin with the bytes {content.hex()}")
+        if not 1 <= rank <= MAXIMUM_RANK:
+            raise Damage(f"its header gives {rank} dimensions, not 1 to {MAXIMUM_RANK}")
+        content += stream.read(4 * rank)
+        shape = struct.unpack_from(f">{rank}I", content, 4)
+    except struct.error:
+        raise Damage("it ends inside its header") from None
     dtype = np.dtype(ELEMENT_TYPES[type_code])
-    header = _Header(start + sizes, shape, dtype, math.prod(shape) * dtype.itemsize)
-    if header.size == 0:
-        raise Damage(f"it is empty: its header promises {header.promise}")
-    if len(header.content) + header.size > capacity:
-        raise Damage(f"its header promises {header.promise}, more than a file of this size can hold")
-    return header
-
-
-def _read_exactly(stream: BinaryIO, size: int) -> bytes:
-    content = stream.read(size)
-    if len(content) < size:
-        raise Damage("it ends inside its header")
-    return content
+    if 0 in shape:
+        raise Damage(f"it is empty: {promise(shape, dtype)}")
+    if len(content) + math.prod(shape) * dtype.itemsize > capacity:
+        raise Damage(f"{promise(shape, dtype)}, more than a file of this size can hold")
+    return content, shape, dtype
 
 
 def _mapped(file: BinaryIO) -> NDArray[Any]:
     """The array in a plain file, from where the file stands to its end."""
     capacity = os.fstat(file.fileno()).st_size - file.tell()
-    header = _read_header(file, capacity)
-    if len(header.content) + header.size < capacity:
-        raise Damage(_more_follows(header))
-    return map_array(file, header.shape, header.dtype, file.tell())
-
-
-def _in_memory(stream: BinaryIO, capacity: int) -> NDArray[Any]:
-    header = _read_header(stream, capacity)
-    array = np.empty(header.shape, header.dtype)
-    fill(array, cast(ReadableInto, stream))
-    _check_end(stream, header)
-    return array
+    content, shape, dtype = _read_header(file, capacity)
+    if len(content) + math.prod(shape) * dtype.itemsize < capacity:
+        raise Damage(f"{promise(shape, dtype)}, but more follows")
+    return map_array(file, shape, dtype, file.tell())
 
 
 def _content(stream: BinaryIO, capacity: int) -> Iterator[bytes]:
     """The whole file in parts, header and elements."""
-    header = _read_header(stream, capacity)
-    yield header.content
-    left = header.size
+    content, shape, dtype = _read_header(stream, capacity)
+    yield content
+    size = left = math.prod(shape) * dtype.itemsize
     while left:
         if not (part := stream.read(min(left, CHUNK))):
-            raise Damage(ends_early(header.size - left, header.size))
+            raise Damage(f"it ends after {size - left} of the {size} bytes that its header promises")
         yield part
         left -= len(part)
-    _check_end(stream, header)
-
-
-def _check_end(stream: BinaryIO, header: _Header) -> None:
     if stream.read(1):  # this read is also what makes gzip compare its checksum
-        raise Damage(_more_follows(header))
-
-
-def _more_follows(header: _Header) -> str:
-    return f"its header promises {header.promise}, but more follows"
+        raise Damage(f"{promise(shape, dtype)}, but more follows")

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -20,13 +20,21 @@ from pydantic import Field
 
 from dltrain.datasets.dataset import Dataset, Examples
 from dltrain.datasets.file_digest import FileDigest
-from dltrain.datasets.reading import CHUNK, MAXIMUM_DEFLATE_RATIO, Damage, fill, map_array, open_data_file
+from dltrain.datasets.reading import (
+    CHUNK,
+    MAXIMUM_DEFLATE_RATIO,
+    Damage,
+    map_array,
+    open_data_file,
+    promise,
+)
 from dltrain.errors import DataError
-from dltrain.files.storage_errors import storage_error
+from dltrain.files.storage_errors import storage_errors
 
 # What zipfile, zlib and NumPy raise about content that they cannot take. RuntimeError is for encrypted
 # entries, the last two are for the text in an array's header.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, SyntaxError, TokenError)
+HEADER_READERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
 
 
 class Npz(Dataset, name="npz"):
@@ -65,69 +73,52 @@ def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
         StorageError: the file cannot be read.
     """
     place = os.fspath(path)
-    try:
-        with open_data_file(path) as file, zipfile.ZipFile(file) as archive:
-            if f"{name}.npy" not in archive.namelist():
+    with storage_errors(path, "cannot read the file"), open_data_file(path) as file:
+        try:
+            # The warnings are about arrays that Python 2 wrote, which are as good.
+            with zipfile.ZipFile(file) as archive, warnings.catch_warnings(action="ignore"):
+                if f"{name}.npy" in archive.namelist():
+                    return _read_entry(file, archive, archive.getinfo(f"{name}.npy"))
                 held = ", ".join(member.removesuffix(".npy") for member in archive.namelist()) or "nothing"
-                raise DataError(
-                    f"no array {name}", where=place, why=f"it holds {held}", fix=f"save one as {name}"
-                )
-            entry = archive.getinfo(f"{name}.npy")
-            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise Damage("it is compressed in a way that numpy.savez_compressed does not use")
-            stored = entry.compress_type == zipfile.ZIP_STORED
-            capacity = min(entry.compress_size, os.fstat(file.fileno()).st_size)
-            with archive.open(entry) as opened:
-                member = cast(zipfile.ZipExtFile, opened)
-                ratio = 1 if stored else MAXIMUM_DEFLATE_RATIO
-                shape, fortran_order, dtype = _read_header(member, entry.file_size, capacity * ratio)
-                if stored and not fortran_order:
-                    start = member.tell()
-                    while member.read(CHUNK):  # to the end, where zipfile compares the checksum
-                        pass
-                    return map_array(file, shape, dtype, _content_start(file, entry) + start)
-                return _read_array(member, shape, fortran_order, dtype)
-    except Damage as damage:
-        reason = str(damage)
-    except UNREADABLE as error:
-        reason = str(error) or type(error).__name__
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # what zipfile meets where a damaged directory points before the file
-            raise storage_error(path, "cannot read the file", error) from error
-        reason = "its directory is damaged"
-    raise DataError(
-        "damaged .npz file", where=place, why=f"{name}: {reason}", fix="save it again with numpy.savez"
-    )
+        except UNREADABLE as error:
+            reason = str(error) or type(error).__name__
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # what zipfile meets where a damaged directory points before it
+                raise
+            reason = "its directory is damaged"
+        else:
+            raise DataError(
+                f"no array {name}", where=place, why=f"it holds {held}", fix=f"save one as {name}"
+            )
+    fix = "save it again with numpy.savez"
+    raise DataError("damaged .npz file", where=place, why=f"{name}: {reason}", fix=fix)
 
 
-def _read_header(
-    member: zipfile.ZipExtFile, size: int, capacity: int
-) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether in Fortran's order, and type of an entry of `size` bytes that can hold `capacity`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about arrays that Python 2 wrote, which are as good
-        readers = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
+def _read_entry(file: BinaryIO, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise Damage("it is compressed in a way that numpy.savez_compressed does not use")
+    stored = entry.compress_type == zipfile.ZIP_STORED
+    capacity = min(entry.compress_size, os.fstat(file.fileno()).st_size)
+    capacity *= 1 if stored else MAXIMUM_DEFLATE_RATIO
+    with archive.open(entry) as member:
         version = npy_format.read_magic(member)
-        if version not in readers:
+        if version not in HEADER_READERS:
             raise Damage(f"version {version} of the .npy format")
-        shape, fortran_order, dtype = readers[version](member)
-    if dtype.kind not in "uif":
-        raise Damage(f"an array of {dtype}, not of numbers")
-    promised = math.prod(shape) * dtype.itemsize
-    promise = f"{' x '.join(map(str, shape)) or 'a single number'} of {dtype.name}, {promised} bytes"
-    if min(shape, default=0) <= 0:
-        raise Damage(f"it is empty or no list of examples: its header promises {promise}")
-    if member.tell() + promised != size or size > capacity:
-        raise Damage(f"its header promises {promise}, but it cannot hold that")
-    return shape, fortran_order, dtype
-
-
-def _read_array(
-    member: zipfile.ZipExtFile, shape: tuple[int, ...], fortran_order: bool, dtype: np.dtype[Any]
-) -> NDArray[Any]:
-    array = np.empty(shape, dtype, order="F" if fortran_order else "C")
-    fill(array.T if fortran_order else array, member)
-    return np.ascontiguousarray(array)
+        shape, fortran_order, dtype = HEADER_READERS[version](member)
+        if dtype.kind not in "uif":
+            raise Damage(f"an array of {dtype}, not of numbers")
+        if min(shape, default=0) <= 0:
+            raise Damage(f"it is empty or no list of examples: {promise(shape, dtype)}")
+        start = member.tell()
+        size = start + math.prod(shape) * dtype.itemsize
+        if size != entry.file_size or size > capacity:
+            raise Damage(f"{promise(shape, dtype)}, but it cannot hold that")
+        if stored and not fortran_order:
+            while member.read(CHUNK):  # to the end, where zipfile compares the checksum
+                pass
+            return map_array(file, shape, dtype, _content_start(file, entry) + start)
+    with archive.open(entry) as member:
+        return np.ascontiguousarray(npy_format.read_array(member))
 
 
 def _content_start(file: BinaryIO, entry: zipfile.ZipInfo) -> int:

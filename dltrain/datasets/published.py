@@ -63,29 +63,29 @@ class PublishedSet:
     mirrors: Sequence[str]
 
 
+SIZES = {
+    "train-images-idx3-ubyte": 47_040_016,
+    "train-labels-idx1-ubyte": 60_008,
+    "t10k-images-idx3-ubyte": 7_840_016,
+    "t10k-labels-idx1-ubyte": 10_008,
+}
+
+
+def _files(sha256_of: Literal["content", "gzip"], *digests: str) -> list[PublishedFile]:
+    """The four files, in the order of `SIZES`."""
+    return [
+        PublishedFile(*file, sha256, sha256_of) for file, sha256 in zip(SIZES.items(), digests, strict=True)
+    ]
+
+
 MNIST = PublishedSet(
     "MNIST",
-    files=(
-        PublishedFile(
-            "train-images-idx3-ubyte",
-            47_040_016,
-            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        ),
-        PublishedFile(
-            "train-labels-idx1-ubyte",
-            60_008,
-            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        ),
-        PublishedFile(
-            "t10k-images-idx3-ubyte",
-            7_840_016,
-            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        ),
-        PublishedFile(
-            "t10k-labels-idx1-ubyte",
-            10_008,
-            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        ),
+    _files(
+        "content",
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -97,31 +97,12 @@ MNIST = PublishedSet(
 # those very files are taken.
 FASHION_MNIST = PublishedSet(
     "Fashion-MNIST",
-    files=(
-        PublishedFile(
-            "train-images-idx3-ubyte",
-            47_040_016,
-            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-            "gzip",
-        ),
-        PublishedFile(
-            "train-labels-idx1-ubyte",
-            60_008,
-            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-            "gzip",
-        ),
-        PublishedFile(
-            "t10k-images-idx3-ubyte",
-            7_840_016,
-            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-            "gzip",
-        ),
-        PublishedFile(
-            "t10k-labels-idx1-ubyte",
-            10_008,
-            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-            "gzip",
-        ),
+    _files(
+        "gzip",
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     ),
     mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
 )

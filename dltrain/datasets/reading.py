@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import math
 import mmap
 import os
 from io import BufferedReader
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +35,8 @@ def open_data_file(path: str | os.PathLike[str]) -> BufferedReader:
     return open(path, "rb", opener=lambda *_: open_plain_file(path, error=DataError, follow_link=True))
 
 
-class Damage(Exception):
+class Damage(ValueError):
     """What is wrong with the file that is being read; the reader adds its name."""
-
-
-class ReadableInto(Protocol):
-    """What `readinto` can be called of."""
-
-    def readinto(self, buffer: memoryview, /) -> int | None: ...
 
 
 def open_content(file: BinaryIO) -> tuple[BinaryIO, bool]:
@@ -51,33 +46,25 @@ def open_content(file: BinaryIO) -> tuple[BinaryIO, bool]:
     return (cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb")) if compressed else file), compressed
 
 
-def fill(array: NDArray[Any], stream: ReadableInto) -> None:
-    """Reads the bytes of a contiguous array from the stream; raises Damage if it ends too early."""
-    content = array.reshape(-1).view(np.uint8).data
-    filled = 0
-    while filled < len(content) and (count := stream.readinto(content[filled : filled + CHUNK])):
-        filled += count
-    if filled < len(content):
-        raise Damage(ends_early(filled, len(content)))
+def described(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """Such as "3 x 4 of uint8"."""
+    return f"{' x '.join(map(str, shape)) or 'a single number'} of {dtype.name}"
 
 
-def ends_early(found: int, promised: int) -> str:
-    """Why a file of `found` bytes, of `promised` ones, is damaged."""
-    return f"it ends after {found} of the {promised} bytes that its header promises"
+def promise(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """What a header says of its array, for errors."""
+    return f"its header promises {described(shape, dtype)}, {math.prod(shape) * dtype.itemsize} bytes"
 
 
 def map_array(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> NDArray[Any]:
     """The array that begins `offset` bytes into the file: read-only, its pages read from disk when used.
 
     It stays usable when the file is closed, removed or replaced, but not when the file itself is cut. Where
-    the system does not map the file, it is read into memory. Raises Damage when the file ends too early.
+    the system does not map the file, it is read into memory.
     """
     try:
-        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        buffer: mmap.mmap | bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError:  # some file systems cannot, and limits on address space may not let them
-        array = np.empty(shape, dtype)
         file.seek(offset)
-        fill(array, cast(ReadableInto, file))
-        array.flags.writeable = False
-        return array
-    return np.ndarray(shape, dtype, mapping, offset)
+        buffer, offset = file.read(math.prod(shape) * dtype.itemsize), 0
+    return np.ndarray(shape, dtype, buffer, offset)

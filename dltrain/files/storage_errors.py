@@ -25,14 +25,9 @@ _ADVICE = {
 
 @contextmanager
 def storage_errors(path: str | os.PathLike[str], what: str = "cannot write") -> Iterator[None]:
-    """Turns an OSError inside the block into a StorageError `what: path: reason`."""
+    """Turns an OSError inside the block into a StorageError `what: path: reason`, with what to do."""
     try:
         yield
     except OSError as error:
-        raise storage_error(path, what, error) from error
-
-
-def storage_error(path: str | os.PathLike[str], what: str, error: OSError) -> StorageError:
-    """The error `what: path: reason`, with what to do about it where that is known."""
-    reason = error.strerror or str(error)
-    return StorageError(what, where=os.fspath(path), why=reason, fix=_ADVICE.get(error.errno or 0, ""))
+        reason, fix = error.strerror or str(error), _ADVICE.get(error.errno or 0, "")
+        raise StorageError(what, where=os.fspath(path), why=reason, fix=fix) from error
