@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -19,18 +18,8 @@ from dltrain.inspection.plan import Line, Mode, PlanReport, report_plan
 from dltrain.runs.run import Run
 from dltrain.training.config_file import load_config, located
 
-WIDTHS = {
-    "#": 3,
-    "phase": 7,
-    "kernel": 9,
-    "ops": 30,
-    "in": 20,
-    "shape": 10,
-    "writes": 10,
-    "µs": 8,
-    "share": 5,
-}
-RIGHT = {"#", "writes", "µs", "share"}
+OPS, SCOPE, SHAPE = 30, 20, 10  # widths, to which texts are cut
+ROW = f"{{:>3}} {{:<7}} {{:<9}} {{:<{OPS}}} {{:<{SCOPE}}} {{:<{SHAPE}}} {{:>10}} {{:>8.8}} {{:>5}}"
 
 
 @click.command(epilog="Example: dltrain plan configs/mlp.yaml --kernels numpy train.batch_size=32")
@@ -74,35 +63,28 @@ def table(report: PlanReport) -> list[str]:
     return [
         f"{report.mode}, batch of {report.batch}, {report.kernels} kernels",
         "",
-        _row(list(WIDTHS)),
-        *(_row(_cells(number, line, report)) for number, line in enumerate(report.lines, start=1)),
+        ROW.format("#", "phase", "kernel", "ops", "in", "shape", "writes", "µs", "share"),
+        *(_row(number, line, line.seconds / report.in_calls) for number, line in enumerate(report.lines, 1)),
         "",
         *_totals(report),
     ]
 
 
-def _row(cells: Sequence[str]) -> str:
-    parts = []
-    for (name, width), cell in zip(WIDTHS.items(), cells, strict=True):
-        parts.append(f"{cell:>{width}}" if name in RIGHT else f"{cell:<{width}}")
-    return " ".join(parts).rstrip()
-
-
-def _cells(number: int, line: Line, report: PlanReport) -> list[str]:
-    return [
-        str(number),
+def _row(number: int, line: Line, share: float) -> str:
+    return ROW.format(
+        number,
         line.phase,
         line.kernel,
-        _ops(line, WIDTHS["ops"]),
-        _end(line.scope, WIDTHS["in"]),
-        _end("x".join(map(str, line.shape)) or "scalar", WIDTHS["shape"]),
+        _ops(line),
+        _end(line.scope, SCOPE),
+        _end("x".join(map(str, line.shape)) or "scalar", SHAPE),
         shown_bytes(line.written),
-        f"{line.seconds * 1e6:.1f}"[: WIDTHS["µs"]],
-        f"{line.seconds / report.in_calls:.1%}",
-    ]
+        f"{line.seconds * 1e6:.1f}",
+        f"{share:.1%}",
+    )
 
 
-def _ops(line: Line, width: int) -> str:
+def _ops(line: Line) -> str:
     """The ops' labels, neighbours of one kind counted, and the number of calls if it is not one.
 
     Of labels that do not fit, the number: `add relu +3 x4 calls`.
@@ -114,9 +96,9 @@ def _ops(line: Line, width: int) -> str:
         rest = sum(count for _, count in runs[taken:])
         tail = (f" +{rest}" if rest else "") + calls
         text = " ".join(labels[:taken])
-        if len(text + tail) <= width:
+        if len(text + tail) <= OPS:
             return text + tail
-    return f"{text[: width - len(tail) - 3]}...{tail}"
+    return f"{text[: OPS - len(tail) - 3]}...{tail}"
 
 
 def _end(text: str, width: int) -> str:
@@ -125,13 +107,11 @@ def _end(text: str, width: int) -> str:
 
 def _totals(report: PlanReport) -> list[str]:
     calls = sum(line.calls for line in report.lines)
-    step = report.run + report.gather
-    products = f"products    {shown_operations(report.operations)} in matrix products"
-    if report.in_products:
-        products += (
-            f", at {report.operations / report.in_products / 1e9:.1f} GFLOP/s, "
-            f"{report.in_products / step:.0%} of run and gathering"
-        )
+    operations = sum(line.operations for line in report.lines)
+    products = f"products    {shown_operations(operations)} in matrix products"
+    if seconds := sum(line.seconds for line in report.lines if line.operations):
+        share = seconds / (report.run + report.gather)
+        products += f", at {operations / seconds / 1e9:.1f} GFLOP/s, {share:.0%} of run and gathering"
     return [
         f"memory      variables {shown_bytes(report.variables)} ({report.parameters:,} parameters), "
         f"inputs {shown_bytes(report.inputs)}, buffers {shown_bytes(report.buffers)}, "

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
-from math import prod
+from math import inf, prod
+from posixpath import commonpath, dirname
 from time import perf_counter
 from typing import Literal
 
@@ -13,7 +14,6 @@ import numpy as np
 
 from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.autodiff.spec import Array
-from dltrain.backends.calls import NodesCall
 from dltrain.compiler.ir import Node
 from dltrain.execution.compile import Plan
 from dltrain.runs.run import Run
@@ -83,16 +83,6 @@ class PlanReport:
         """Seconds of all calls."""
         return sum(line.seconds for line in self.lines)
 
-    @property
-    def operations(self) -> int:
-        """Floating-point operations of all matrix products."""
-        return sum(line.operations for line in self.lines)
-
-    @property
-    def in_products(self) -> float:
-        """Seconds of all matrix products."""
-        return sum(line.seconds for line in self.lines if line.operations)
-
 
 def report_plan(run: Run, mode: Mode) -> PlanReport:
     """Compiles, fills, runs and times the plan of a training step, or of evaluating a batch.
@@ -149,8 +139,7 @@ def product_operations(nodes: Iterable[Node]) -> int:
 def _least_times(plan: Plan, restore: Callable[[], None]) -> tuple[list[float], float]:
     """The seconds of each call, and of a whole run."""
     calls = [call.call for call in (*plan.compute, *plan.commit)]
-    least = [float("inf")] * len(calls)
-    run = float("inf")
+    run, *least = [inf] * (1 + len(calls))
     end = perf_counter() + MOST_SECONDS
     repetition = 0
     while repetition < FEWEST_REPETITIONS or perf_counter() < end:
@@ -159,8 +148,7 @@ def _least_times(plan: Plan, restore: Callable[[], None]) -> tuple[list[float], 
         run = min(run, _seconds(plan.run))
         restore()
         with np.errstate(all="ignore"):  # as in `Plan.run`
-            for number, call in enumerate(calls):
-                least[number] = min(least[number], _seconds(call))
+            least = list(map(min, least, map(_seconds, calls)))
     restore()
     return least, run
 
@@ -178,10 +166,10 @@ def _lines(plan: Plan, seconds: Sequence[float]) -> Iterator[Line]:
             calls = list(found)
             yield Line(
                 phase=phase,
-                kernel=_kernel(calls[0]),
+                kernel=calls[0].function or ("BLAS" if isinstance(calls[0].nodes[0].op, Matmul) else "NumPy"),
                 calls=len(calls),
                 ops=tuple(node.op.label for node in group),
-                scope=_common_scope(group),
+                scope=commonpath(dirname(node.origin.name) for node in group),
                 shape=max((node.spec.sizes for node in group), key=prod),
                 written=_distinct_bytes(array for call in calls for array in call.writes),
                 operations=product_operations(group),
@@ -189,26 +177,7 @@ def _lines(plan: Plan, seconds: Sequence[float]) -> Iterator[Line]:
             )
 
 
-def _kernel(call: NodesCall) -> str:
-    if call.function:
-        return call.function
-    return "BLAS" if isinstance(call.nodes[0].op, Matmul) else "NumPy"
-
-
-def _common_scope(nodes: Sequence[Node]) -> str:
-    scopes = [node.origin.name.split("/")[:-1] for node in nodes]
-    shared = []
-    for parts in zip(*scopes, strict=False):
-        if len(set(parts)) > 1:
-            break
-        shared.append(parts[0])
-    return "/".join(shared)
-
-
 def _distinct_bytes(arrays: Iterable[Array]) -> int:
     """Bytes of the arrays, those at one address once: tiles write the same scratch again and again."""
-    bytes_at: dict[int, int] = {}
-    for array in arrays:
-        address = array.ctypes.data
-        bytes_at[address] = max(bytes_at.get(address, 0), array.nbytes)
-    return sum(bytes_at.values())
+    by_size = sorted(arrays, key=lambda array: array.nbytes)
+    return sum({array.ctypes.data: array.nbytes for array in by_size}.values())
