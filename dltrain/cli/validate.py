@@ -12,7 +12,7 @@ from dltrain.autodiff import Variable
 from dltrain.cli.options import UserPath
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.config import json_schema
-from dltrain.inspection.resources import PeakMemory, Resources, measure_resources
+from dltrain.inspection.resources import Resources, measure_resources
 from dltrain.runs.run import Run
 from dltrain.training.config_file import load_config, located
 from dltrain.training.run_config import RunConfig
@@ -86,33 +86,25 @@ def _lines(resources: Resources) -> list[str]:
     evaluated = "validation" if "validation" in resources.plans else "test"
     step, *last = (shown_bytes(plan.bytes) for plan in resources.plans["train"])
     epoch = resources.operations("train") + resources.operations("validation")
-    per_step = resources.plans["train"][0].operations
-    return [
+    lines = [
         f"memory     data set {shown_bytes(resources.data)}, variables {shown_bytes(resources.variables)}",
         f"plans      step {step}{''.join(f', last step of an epoch {size}' for size in last)}, "
         f"evaluation {shown_bytes(resources.plan_bytes(evaluated))}",
-        f"operations {shown_operations(per_step)} a step, {shown_operations(epoch)} an epoch",
+        f"operations {shown_operations(resources.plans['train'][0].operations)} a step, "
+        f"{shown_operations(epoch)} an epoch",
         f"checkpoint {shown_bytes(resources.checkpoint)}",
-        *_peak(resources.peak),
     ]
-
-
-def _peak(peak: PeakMemory | None) -> list[str]:
+    peak = resources.peak
     if peak is None:
-        return ["peak       unknown: this system does not tell the memory of a process"]
-    loading, training, testing = map(shown_bytes, (peak.loading, peak.training, peak.testing))
-    parts = {
-        "program": peak.program,
-        "graph": peak.graph,
-        "data": peak.data,
-        "variables": peak.variables,
-        "plans": peak.plans,
-        "at times": peak.moment,
-    }
+        return [*lines, "peak       unknown: this system does not tell the memory of a process"]
     return [
-        f"peak       {shown_bytes(peak.total)}: {loading} while the data set is loaded, "
-        f"{training} in training, {testing} in the test",
-        f"training   {', '.join(f'{name} {shown_bytes(size)}' for name, size in parts.items())}",
+        *lines,
+        f"peak       {shown_bytes(max(peak.loading, peak.training, peak.testing))}: "
+        f"{shown_bytes(peak.loading)} while the data set is loaded, "
+        f"{shown_bytes(peak.training)} in training, {shown_bytes(peak.testing)} in the test",
+        f"training   program {shown_bytes(peak.program)}, graph {shown_bytes(peak.graph)}, "
+        f"data {shown_bytes(peak.data)}, variables {shown_bytes(peak.variables)}, "
+        f"plans {shown_bytes(peak.plans)}, at times {shown_bytes(peak.moment)}",
     ]
 
 

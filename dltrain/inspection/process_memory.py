@@ -8,19 +8,10 @@ from pathlib import Path
 STATUS = Path("/proc/self/status")
 
 
-def resident_bytes() -> int | None:
-    """What it has now; None where the system does not tell."""
-    return _field("VmRSS")
-
-
-def peak_bytes() -> int | None:
-    """The most it has had so far; None where the system does not tell."""
-    return _field("VmHWM")
-
-
-def _field(name: str) -> int | None:
+def process_memory() -> tuple[int, int] | None:
+    """Bytes: what it has now, and the most it has had so far; None where the system does not tell."""
     try:
-        found = re.search(rf"^{name}:\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE)
-    except OSError:  # no Linux
+        fields = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE))
+        return int(fields["VmRSS"]) * 1024, int(fields["VmHWM"]) * 1024
+    except (OSError, KeyError):  # no Linux
         return None
-    return int(found[1]) * 1024 if found else None

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-from dltrain.datasets import Data
 from dltrain.inspection.plan import batch_function, product_operations
-from dltrain.inspection.process_memory import peak_bytes, resident_bytes
+from dltrain.inspection.process_memory import process_memory
 from dltrain.runs.checkpoint_format import array_parts
 from dltrain.runs.run import Run
 from dltrain.training.run_config import RunConfig
@@ -47,8 +46,8 @@ class PeakMemory:
         moment: what comes on top for a moment: copies of all variables while a checkpoint is saved, or the
             order of an epoch while it is made.
         loading: the peak while the data set is loaded; measured.
-        testing: the peak in the end, when the best checkpoint has been loaded and is evaluated on the test
-            split, while the plans of training are gone.
+        test: in place of `plans` and `moment` in the end, when the best checkpoint has been loaded and is
+            evaluated on the test split: its plans, and copies of all variables.
 
     Not counted: the libraries that `fit` imports to write its files, and BLAS' work space where NumPy
     multiplies matrices (some 10 MiB together); the C compiler, which is another process; pictures for
@@ -62,7 +61,7 @@ class PeakMemory:
     plans: int
     moment: int
     loading: int
-    testing: int
+    test: int
 
     @property
     def training(self) -> int:
@@ -70,8 +69,9 @@ class PeakMemory:
         return self.program + self.graph + self.data + self.variables + self.plans + self.moment
 
     @property
-    def total(self) -> int:
-        return max(self.loading, self.training, self.testing)
+    def testing(self) -> int:
+        """The peak in the test."""
+        return self.training - self.plans - self.moment + self.test
 
 
 @dataclass(frozen=True)
@@ -105,44 +105,36 @@ def measure_resources(config: RunConfig) -> tuple[Run, Resources]:
 
     Raises ConfigError, GraphError, DataError as `Run`.
     """
-    program = resident_bytes()
+    before = process_memory()
     data = config.dataset.load()
-    loaded, loading = resident_bytes(), peak_bytes()
+    loaded = process_memory()
     run = Run(config, data=data)
     plans = {split: _plans(run, split) for split in data.splits}
-    compiled = resident_bytes()
+    compiled = process_memory()
     state = run.session.state()
+    arrays = {id(array): array for split in data.splits.values() for array in split.stored}  # they share some
     resources = Resources(
         variables=sum(value.nbytes for value in state.values()),
-        data=_stored_bytes(data),
+        data=sum(array.nbytes for array in arrays.values()),
         plans=plans,
         checkpoint=sum(len(part) for part in array_parts(state)),
         peak=None,
     )
-    if program is None or loaded is None or loading is None or compiled is None:
+    if before is None or loaded is None or compiled is None:
         return run, resources
-    graph = max(0, compiled - loaded - resources.variables)
-    peak = _peak(config, len(data.splits["train"]), resources, program, graph, loading)
-    return run, replace(resources, peak=peak)
-
-
-def _peak(
-    config: RunConfig, examples: int, resources: Resources, program: int, graph: int, loading: int
-) -> PeakMemory:
-    variables = resources.variables
-    order = ORDER_BYTES * examples
+    order = ORDER_BYTES * len(data.splits["train"])
     within_epoch = "step" in config.train.checkpoint_every  # a checkpoint is saved while there is an order
-    testing = program + graph + resources.data + variables + resources.plan_bytes("test")
-    return PeakMemory(
-        program=program,
-        graph=graph,
+    peak = PeakMemory(
+        program=before[0],
+        graph=max(0, compiled[0] - loaded[0] - resources.variables),
         data=resources.data,
-        variables=variables,
+        variables=resources.variables,
         plans=resources.plan_bytes("train", "validation"),
-        moment=max(SAVED_COPIES * variables + within_epoch * order, 2 * order),
-        loading=loading,
-        testing=testing + LOADED_COPIES * variables,
+        moment=max(SAVED_COPIES * resources.variables + within_epoch * order, 2 * order),
+        loading=loaded[1],
+        test=resources.plan_bytes("test") + LOADED_COPIES * resources.variables,
     )
+    return run, replace(resources, peak=peak)
 
 
 def _plans(run: Run, split: str) -> tuple[PlanResources, ...]:
@@ -159,9 +151,3 @@ def _plans(run: Run, split: str) -> tuple[PlanResources, ...]:
             stored = batch * prod(inputs.shape[1:]) * inputs.itemsize
             plans.append(PlanResources(batch, count, plan.bytes + fed + stored, product_operations(nodes)))
     return tuple(plans)
-
-
-def _stored_bytes(data: Data) -> int:
-    """Bytes of the splits' arrays; those they share count once."""
-    arrays = {id(array): array for split in data.splits.values() for array in split.stored}
-    return sum(array.nbytes for array in arrays.values())
