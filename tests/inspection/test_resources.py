@@ -107,7 +107,10 @@ def test_what_is_counted(tmp_path: Path) -> None:
 @linux
 def test_a_larger_model_is_predicted_to_take_as_much_more(tmp_path: Path) -> None:
     data = write_data(tmp_path)
-    small, large = (measure_resources(parsed(config(data, hidden)))[1].peak for hidden in ([10], [100_000]))
+    texts = [
+        config(data, hidden).replace("batch_size: 100", "batch_size: 10") for hidden in ([10], [100_000])
+    ]
+    small, large = (measure_resources(parsed(text))[1].peak for text in texts)
     assert small is not None
     assert large is not None
     more = large.variables - small.variables
