@@ -70,10 +70,10 @@ def _hint(name: str) -> str | None:
     """What was probably meant by a name that is not here."""
     from importlib import import_module
 
-    from dltrain.aliases import attribute_here, name_here, plain
+    from dltrain.aliases import ATTRIBUTES, name_here, ours, plain
     from dltrain.config.text import nearest
 
-    if found := attribute_here(name):
+    if found := ours(name, ATTRIBUTES):
         return f"write {found}"
     near = nearest(name, __dir__())
     if not near or plain(near) != plain(name):

@@ -7,12 +7,12 @@ compared without case, "-" and "_", so `LayerNorm` needs no row.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 
 def _table(text: str) -> dict[str, str]:
     """Rows `ours: theirs theirs`, with | between them."""
-    rows = [row.partition(":") for line in text.split("\n") for row in line.split("|") if row.strip()]
+    rows = [row.rpartition(":") for line in text.split("\n") for row in line.split("|") if row.strip()]
     return {ours.strip(): words.strip() for ours, _, words in rows}
 
 
@@ -63,60 +63,40 @@ KEYS = _table(  # of sections and components; "a and b" needs both
     """
 )
 
-ELSEWHERE = {  # keys that stand in another section here
-    "optimizer.learning_rate": "lr learning_rate",
-    "learning_rate of the optimizer": "max_lr",
-    "dataset.validation_size": "validation_size",
-    "l2 of the cost (or take the optimizer adamw)": "weight_decay",
-}
+ELSEWHERE = _table(  # keys that stand in another section here
+    """
+    optimizer.learning_rate: lr learning_rate | learning_rate of the optimizer: max_lr
+    dataset.validation_size: validation_size | l2 of the cost (or take the optimizer adamw): weight_decay
+    """
+)
 
-ATTRIBUTES = {  # of `import dltrain as dl`, in words that follow "write"
-    '"float32", in quotes': "float32 float",
-    '"float64", in quotes': "float64 double",
-    '"int64", in quotes': "int64 int32 int long",
-    "dl.Variable": "get_variable Parameter",
-    "dl.constant": "tensor convert_to_tensor as_tensor from_numpy array asarray",
-    "dl.constant(np.zeros(shape)), or ones": "zeros ones full eye",
-    "dl.random_uniform": "rand uniform",
-    "dl.random_normal": "randn normal",
-    "dl.Graph(seed=0)": "random set_random_seed manual_seed PRNGKey",
-    "dl.default_graph": "get_default_graph",
-    "dl.name_scope": "variable_scope",
-    "dl.gradients": "grad value_and_grad GradientTape autograd",
-    "dl.check_gradients": "gradcheck",
-    "dl.stop_gradient": "detach no_grad",
-    "dl.Session": "InteractiveSession",
-    "nothing: a session gives variables their first values": "global_variables_initializer "
-    "initialize_all_variables local_variables_initializer",
-    "session.make_callable(fetches, inputs)": "function jit",
-    "dl.sum": "reduce_sum add_n nansum",
-    "dl.mean": "reduce_mean average",
-    "dl.max": "reduce_max amax",
-    "dl.min": "reduce_min amin",
-    "dl.logsumexp": "reduce_logsumexp",
-    "dl.matmul": "mm bmm dot",
-    "dl.power": "pow",
-    "dl.subtract": "sub",
-    "dl.multiply": "mul",
-    "dl.divide": "div truediv",
-    "dl.negative": "neg",
-    "dl.minimum(dl.maximum(x, low), high)": "clip clamp clip_by_value",
-    "dl.concat": "cat concatenate stack hstack vstack",
-    "dl.reshape": "view flatten",
-    "dl.transpose": "permute swapaxes",
-    "dl.expand_dims": "unsqueeze",
-    "dl.broadcast_to": "expand tile repeat",
-    "dl.cast": "astype to_float",
-    "dl.gather": "take index_select embedding_lookup",
-    "dl.where": "cond select",
-    "dl.softmax_cross_entropy": "softmax_cross_entropy_with_logits sparse_softmax_cross_entropy_with_logits",
-    "dl.sigmoid_cross_entropy": "sigmoid_cross_entropy_with_logits",
-    "an op, such as dl.relu, or a layer of dl.layers": "nn keras functional F Module",
-    "dl.optimizers": "train optim optax",
-    "dl.costs": "losses",
-    "dl.datasets": "data utils",
-    "dl.summary.Writer": "FileWriter SummaryWriter",
-}
+ATTRIBUTES = _table(  # of `import dltrain as dl`, in words that follow "write"
+    """
+    "float32", in quotes: float32 float | "float64", in quotes: float64 double
+    "int64", in quotes: int64 int32 int long | dl.Variable: get_variable Parameter
+    dl.constant: tensor convert_to_tensor as_tensor from_numpy array asarray
+    dl.constant(np.zeros(shape)), or ones: zeros ones full eye | dl.random_uniform: rand uniform
+    dl.random_normal: randn normal | dl.Graph(seed=0): random set_random_seed manual_seed PRNGKey
+    dl.default_graph: get_default_graph | dl.name_scope: variable_scope
+    dl.gradients: grad value_and_grad GradientTape autograd | dl.check_gradients: gradcheck
+    dl.stop_gradient: detach no_grad | dl.Session: InteractiveSession
+    nothing: a session gives variables their first values: global_variables_initializer \
+    initialize_all_variables local_variables_initializer
+    session.make_callable(fetches, inputs): function jit | dl.sum: reduce_sum add_n nansum
+    dl.mean: reduce_mean average | dl.max: reduce_max amax | dl.min: reduce_min amin
+    dl.logsumexp: reduce_logsumexp | dl.matmul: mm bmm dot | dl.power: pow | dl.subtract: sub
+    dl.multiply: mul | dl.divide: div truediv | dl.negative: neg
+    dl.minimum(dl.maximum(x, low), high): clip clamp clip_by_value
+    dl.concat: cat concatenate stack hstack vstack | dl.reshape: view flatten
+    dl.transpose: permute swapaxes | dl.expand_dims: unsqueeze | dl.broadcast_to: expand tile repeat
+    dl.cast: astype to_float | dl.gather: take index_select embedding_lookup | dl.where: cond select
+    dl.softmax_cross_entropy: softmax_cross_entropy_with_logits sparse_softmax_cross_entropy_with_logits
+    dl.sigmoid_cross_entropy: sigmoid_cross_entropy_with_logits
+    an op, such as dl.relu, or a layer of dl.layers: nn keras functional F Module
+    dl.optimizers: train optim optax | dl.costs: losses | dl.datasets: data utils
+    dl.summary.Writer: FileWriter SummaryWriter
+    """
+)
 
 
 def plain(word: str) -> str:
@@ -131,19 +111,14 @@ def name_here(word: str, known: Collection[str]) -> str | None:
 
 def key_here(word: str, known: Collection[str]) -> str | None:
     """What to write for a key `word` in a section whose keys are `known`; None if there is no such key."""
-    rows = [key for key in KEYS if set(key.split(" and ")) <= set(known)]
+    rows = {key: words for key, words in KEYS.items() if set(key.split(" and ")) <= set(known)}
     same = (key for key in known if plain(key) == plain(word))
-    return next(same, None) or next((key for key in rows if _is(word, KEYS[key])), None)
+    return next(same, None) or ours(word, rows)
 
 
-def attribute_here(word: str) -> str | None:
-    """What to write for `dl.word`; None if nothing is known."""
-    return next((here for here, words in ATTRIBUTES.items() if _is(word, words)), None)
-
-
-def key_elsewhere(word: str) -> str | None:
-    """Which key of another section is meant by `word`, wherever it stands; None if there is none."""
-    return next((key for key, words in ELSEWHERE.items() if _is(word, words)), None)
+def ours(word: str, table: Mapping[str, str]) -> str | None:
+    """What to write for `word` by the rows of a table such as `ATTRIBUTES`; None if it is in none."""
+    return next((ours for ours, words in table.items() if _is(word, words)), None)
 
 
 def _is(word: str, words: str) -> bool:

@@ -6,7 +6,7 @@ from itertools import chain
 
 import pytest
 
-from dltrain.aliases import ELSEWHERE, KEYS, NAMES, key_elsewhere, key_here, name_here
+from dltrain.aliases import ELSEWHERE, KEYS, NAMES, key_here, name_here, ours
 from dltrain.config import Component, Section
 from dltrain.costs import Cost, CrossEntropy, Huber
 from dltrain.datasets import Mnist
@@ -97,6 +97,6 @@ def test_what_a_key_means_depends_on_the_section(section: type[Section], word: s
 
 
 def test_keys_of_other_sections() -> None:
-    assert key_elsewhere("weight_decay") == "l2 of the cost (or take the optimizer adamw)"
-    assert key_elsewhere("lr") == "optimizer.learning_rate"
-    assert key_elsewhere("units") is None
+    assert ours("weight_decay", ELSEWHERE) == "l2 of the cost (or take the optimizer adamw)"
+    assert ours("lr", ELSEWHERE) == "optimizer.learning_rate"
+    assert ours("units", ELSEWHERE) is None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from dltrain.aliases import key_elsewhere, key_here
+from dltrain.aliases import ELSEWHERE, key_here, ours
 from dltrain.config.document import Document
 from dltrain.config.schema import Fault, Schema, faults, sections_in
 from dltrain.config.strict_yaml import KeyPath, plain_scalar
@@ -122,7 +122,7 @@ def _right_key(key: str, owner: type[Schema] | None) -> str:
     """What to do about a key that its section does not have."""
     known = list(owner.model_fields) if owner else []
     listed = f"keys: {', '.join(known)}" if known else "it has no keys"
-    if here := key_here(key, known) or (owner and _key_below(owner, key)) or key_elsewhere(key):
+    if here := key_here(key, known) or (owner and _key_below(owner, key)) or ours(key, ELSEWHERE):
         return f"write {here} instead ({listed})"
     near = nearest(key, known)
     return f"did you mean {quoted(near)}? ({listed})" if near else listed
