@@ -64,10 +64,7 @@ class Cost(Component, kind="cost"):
         with weights[0].graph, name_scope("penalty"):
             terms = [self.l2 / 2 * ops.sum(ops.square(weight)) for weight in weights if self.l2]
             terms += [self.l1 * ops.sum(ops.abs(weight)) for weight in weights if self.l1]
-            total = terms[0]
-            for term in terms[1:]:
-                total = total + term
-            return total
+            return sum(terms[1:], terms[0])
 
 
 def require_same_shape(cost: Cost, prediction: Prediction, target: Tensor) -> None:

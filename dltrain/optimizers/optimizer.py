@@ -191,11 +191,8 @@ class Optimizer(Component, kind="optimizer"):
         """g * min(1, clip_norm / |g|), |g| the norm of all gradients together (Pascanu et al., 2013)."""
         if self.clip_norm is None:
             return packed
-        squares = [ops.cast(ops.sum(ops.square(g)), "float64") for g in packed]
-        total = squares[0]
-        for square in squares[1:]:
-            total = total + square
-        scale = self.clip_norm / ops.maximum(ops.sqrt(total), self.clip_norm)
+        first, *others = [ops.cast(ops.sum(ops.square(g)), "float64") for g in packed]
+        scale = self.clip_norm / ops.maximum(ops.sqrt(sum(others, first)), self.clip_norm)
         return [g * ops.cast(scale, g.dtype) for g in packed]
 
     def _updated(

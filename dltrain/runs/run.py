@@ -374,8 +374,8 @@ class Run:
     def load(self, checkpoint: str) -> None:
         """Takes the values of one of its checkpoints; see `CheckpointStore.load`. Raises RunError."""
         loaded = CheckpointStore(self.directory.checkpoints).load(checkpoint)
-        SavedState.of(loaded, self.directory.id)
         self.network.load(self.session, loaded.arrays)
+        self.state = SavedState.of(loaded, self.directory.id).counters
 
     @property
     def metrics(self) -> dict[str, dict[str, Array]]:

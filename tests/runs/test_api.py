@@ -70,6 +70,13 @@ def test_a_run_is_opened_with_its_figures_values_and_model(dltrain: Dltrain) -> 
     assert (last.state.step, last.session.kernels) == (18, "numpy")
 
 
+def test_a_fitted_run_tells_the_step_of_its_values(dltrain: Dltrain) -> None:
+    worst_is_best = {"train.keep_best.metric": "loss", "train.keep_best.mode": "max"}
+    run = dl.fit("c.yaml", {"dataset.validation_size": 10, **worst_is_best}, run_dir="r")
+    assert dl.load_run("r", "last").state.step == 18
+    assert repr(run) == repr(dl.load_run("r")) == "Run('r', softmax_regression, step 12)"
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("optimizer.learning_rate", -1), ("optimizr", 3), ("train.keep_best.metric", "f1"), ("a..b", 1)],
