@@ -1,4 +1,4 @@
-"""What every reader promises: a typed error or a valid object, soon, in little memory, without a warning."""
+"""What every reader promises: a typed error or a valid object, soon, in little memory; no foreign warning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dltrain.errors import DltrainError
+from dltrain.errors import DltrainError, DltrainWarning
 
 SECONDS = 3.0  # of processor time: the promise is 1, which a busy or older machine may take three times
 MEMORY = 256 * 2**20  # bytes of address space beyond what the process has
@@ -21,7 +21,7 @@ class TookTooLong(BaseException):
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Lets a DltrainError pass, if it says something; all else is raised, a warning too.
+    """Lets a DltrainError pass, if it says something; all else is raised, a foreign warning too.
 
     Raises TookTooLong after `SECONDS` of processor time, MemoryError beyond 256 MiB.
     """
@@ -35,6 +35,7 @@ def bounded() -> Iterator[None]:
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         with warnings.catch_warnings(action="error"):
+            warnings.simplefilter("ignore", DltrainWarning)
             yield
     except DltrainError as error:
         if not all(error.lines):
