@@ -131,7 +131,7 @@ def test_an_interrupt_leaves_all_of_a_commit_or_nothing(kernels):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         signal.signal(signal.SIGINT, before)
-    assert interrupted > 50
+    assert interrupted  # how many depends on how busy the machine is
 
 
 @pytest.mark.parametrize("what", ["session", "function", "bound"])
