@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 from dltrain.config import Component
 from dltrain.datasets.file_digest import FileDigest
 from dltrain.datasets.order import validation_choice
+from dltrain.datasets.reading import described
 from dltrain.datasets.split import Split
 from dltrain.errors import ConfigError, DataError, DltrainWarning
 from dltrain.files.user_paths import expand_user
@@ -116,24 +117,20 @@ class Dataset(Component, kind="dataset"):
         train, test = (_checked(part) for part in self.read())
         input_shape = train.inputs.shape[1:]
         if test.inputs.shape[1:] != input_shape or _is_bytes(test.inputs) != _is_bytes(train.inputs):
-            raise DataError(
-                "training and test inputs differ",
-                where=test.inputs_source,
-                why=f"an example is {_describe(test.inputs)}, but {_describe(train.inputs)} in training",
-                fix="bring them to the same shape and type",
-            )
-        classes = None if train.labels is None else self.known_classes or int(train.labels.max()) + 1
-        for part in (train, test):
-            if part.labels is not None and classes is not None and part.labels.max() >= classes:
-                raise DataError(
-                    "label out of range",
-                    where=part.labels_source,
-                    why=f"a label is {part.labels.max()}, but the classes are 0 to {classes - 1}",
-                    fix="correct the labels"
-                    if self.known_classes
-                    else "correct these or the training labels",
-                )
-        if train.labels is not None and classes is not None:
+            of_train, of_test = (described(x.shape[1:], x.dtype) for x in (train.inputs, test.inputs))
+            why = f"an example is {of_test}, but {of_train} in training"
+            fix = "bring them to the same shape and type"
+            raise DataError("training and test inputs differ", where=test.inputs_source, why=why, fix=fix)
+        classes = None
+        if train.labels is not None:
+            classes = self.known_classes or int(train.labels.max()) + 1
+            for part in (train, test):
+                if part.labels is not None and part.labels.max() >= classes:
+                    why = f"a label is {part.labels.max()}, but the classes are 0 to {classes - 1}"
+                    fix = (
+                        "correct the labels" if self.known_classes else "correct these or the training labels"
+                    )
+                    raise DataError("label out of range", where=part.labels_source, why=why, fix=fix)
             _warn_of_empty_classes(train.labels, classes, train.labels_source)
         for part in (train, test):
             self._check_scale(part)
@@ -161,23 +158,17 @@ class Dataset(Component, kind="dataset"):
             return
         largest = max(abs(float(part.inputs.min())), abs(float(part.inputs.max())))
         if largest * self.scale > float(np.finfo(np.float32).max):
-            raise ConfigError(
-                "scale is too large for the inputs",
-                where=Key("dataset", "scale"),
-                why=f"it is {self.scale:g}, and an input in {part.inputs_source} is {largest:g}",
-                fix="lower it",
-            )
+            what, where = "scale is too large for the inputs", Key("dataset", "scale")
+            why = f"it is {self.scale:g}, and an input in {part.inputs_source} is {largest:g}"
+            raise ConfigError(what, where=where, why=why, fix="lower it")
 
     def _size_of_validation(self, train: Examples) -> int:
         examples = len(train.inputs)
         size = examples // 10 if self.validation_size is None else self.validation_size
         if size >= examples:
-            raise ConfigError(
-                "validation_size must leave examples to train on",
-                where=Key("dataset", "validation_size"),
-                why=f"it is {size}, and {train.inputs_source} holds {examples} examples",
-                fix=f"give at most {examples - 1}",
-            )
+            what, where = "validation_size must leave examples to train on", Key("dataset", "validation_size")
+            why = f"it is {size}, and {train.inputs_source} holds {examples} examples"
+            raise ConfigError(what, where=where, why=why, fix=f"give at most {examples - 1}")
         return size
 
 
@@ -188,33 +179,23 @@ def _checked(part: Examples) -> Examples:
         return part
     labels = _checked_labels(part.labels, part.labels_source)
     if len(part.inputs) != len(labels):
-        raise DataError(
-            "inputs and labels differ in number",
-            where=part.labels_source,
-            why=f"{len(labels)} labels for {len(part.inputs)} inputs in {part.inputs_source}",
-            fix="give files that belong together",
-        )
+        why = f"{len(labels)} labels for {len(part.inputs)} inputs in {part.inputs_source}"
+        fix = "give files that belong together"
+        raise DataError("inputs and labels differ in number", where=part.labels_source, why=why, fix=fix)
     return replace(part, labels=labels)
 
 
 def _check_inputs(inputs: NDArray[Any], source: str) -> None:
     """Raises DataError unless the inputs are bytes, or floating and finite in float32."""
     if inputs.ndim < 2:
-        raise DataError(
-            "inputs must have a dimension for the examples and others for their values",
-            where=source,
-            why=f"it holds {_describe(inputs, whole=True)}",
-            fix="reshape them, or name the file of the inputs",
-        )
+        what = "inputs must have a dimension for the examples and others for their values"
+        fix = "reshape them, or name the file of the inputs"
+        raise DataError(what, where=source, why=f"it holds {described(inputs.shape, inputs.dtype)}", fix=fix)
     if _is_bytes(inputs):
         return
     if inputs.dtype.kind != "f":
-        raise DataError(
-            "inputs must be uint8 or floating",
-            where=source,
-            why=f"they are {inputs.dtype.name}",
-            fix="convert them",
-        )
+        why = f"they are {inputs.dtype.name}"
+        raise DataError("inputs must be uint8 or floating", where=source, why=why, fix="convert them")
     # In blocks: the inputs may be mapped from a file that is larger than memory.
     block = max(1, BLOCK_VALUES // math.prod(inputs.shape[1:]))
     for start in range(0, len(inputs), block):
@@ -222,12 +203,8 @@ def _check_inputs(inputs: NDArray[Any], source: str) -> None:
             finite = np.isfinite(inputs[start : start + block].astype(np.float32, copy=False))
         if not finite.all():
             example = start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
-            raise DataError(
-                "input that is not finite in float32",
-                where=source,
-                why=f"in example {example}",
-                fix="correct or remove the example",
-            )
+            what, fix = "input that is not finite in float32", "correct or remove the example"
+            raise DataError(what, where=source, why=f"in example {example}", fix=fix)
 
 
 def _is_bytes(inputs: NDArray[Any]) -> bool:
@@ -236,21 +213,14 @@ def _is_bytes(inputs: NDArray[Any]) -> bool:
 
 def _checked_labels(labels: NDArray[Any], source: str) -> NDArray[np.int64]:
     if labels.ndim != 1 or labels.dtype.kind not in "ui":
-        raise DataError(
-            "labels must be one integer an example",
-            where=source,
-            why=f"it holds {_describe(labels, whole=True)}",
-            fix="give the number of each example's class, from 0",
-        )
+        why = f"it holds {described(labels.shape, labels.dtype)}"
+        fix = "give the number of each example's class, from 0"
+        raise DataError("labels must be one integer an example", where=source, why=why, fix=fix)
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= MOST_CLASSES:
-        wrong = lowest if lowest < 0 else highest
-        raise DataError(
-            "label out of range",
-            where=source,
-            why=f"a label is {wrong}",
-            fix=f"number the classes from 0; at most {MOST_CLASSES}",
-        )
+        why = f"a label is {lowest if lowest < 0 else highest}"
+        fix = f"number the classes from 0; at most {MOST_CLASSES}"
+        raise DataError("label out of range", where=source, why=why, fix=fix)
     return labels.astype(np.int64)
 
 
@@ -265,8 +235,3 @@ def _warn_of_empty_classes(labels: NDArray[np.int64], classes: int, source: str)
         named = ", ".join(map(str, empty[:5])) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
         line = f"no example of some classes: {source}: of 0 to {classes - 1} it lacks {named}"
     warnings.warn(DltrainWarning(line), stacklevel=3)
-
-
-def _describe(array: NDArray[Any], whole: bool = False) -> str:
-    shape = array.shape if whole else array.shape[1:]
-    return f"{' x '.join(map(str, shape))} of {array.dtype.name}"

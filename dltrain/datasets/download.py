@@ -50,14 +50,20 @@ def download(
     """
     mirrors = list(mirrors or published.mirrors)
     with storage_errors(folder, "cannot store the data set"):
-        remove_abandoned(folder)
         for file in _missing_files(published, folder, reporter):
             failures = []
             for mirror in mirrors:
                 url = f"{mirror.rstrip('/')}/{file.name}.gz"
+                bring = partial(
+                    transfer,
+                    url,
+                    size_limit=file.size_limit,
+                    stall_seconds=stall_seconds,
+                    progress=partial(reporter.progress, f"{file.name}.gz"),
+                )
                 try:
-                    path = _place(file, folder, partial(_transfer, url, file, reporter, stall_seconds))
-                except (TransferError, _WrongContentError) as error:
+                    path = _place(file, folder, bring)
+                except TransferError as error:
                     failures.append(f"{url}: {error}")
                     continue
                 reporter.say(f"{path.name}: downloaded from {mirror}, checksum right")
@@ -72,18 +78,6 @@ def download(
                 )
 
 
-def _transfer(
-    url: str, file: PublishedFile, reporter: Reporter, stall_seconds: float, part: BinaryIO
-) -> None:
-    transfer(
-        url,
-        part,
-        size_limit=file.size_limit,
-        stall_seconds=stall_seconds,
-        progress=partial(reporter.progress, f"{file.name}.gz"),
-    )
-
-
 def copy_from(source: Path, published: PublishedSet, folder: Path, reporter: Reporter) -> list[str]:
     """As `download`, but takes the files from `source`: a folder that holds them, or one of the files.
 
@@ -96,11 +90,9 @@ def copy_from(source: Path, published: PublishedSet, folder: Path, reporter: Rep
     if not source.exists():
         raise DataError("no such file or folder", where=str(source))
     with storage_errors(folder, "cannot store the data set"):
-        remove_abandoned(folder)
         if source.is_file() and all(file.fault(source) for file in published.files):
-            raise DataError(
-                f"not a file of {published.title}", where=str(source), why="its checksum fits none"
-            )
+            why = "its checksum fits none"
+            raise DataError(f"not a file of {published.title}", where=str(source), why=why)
         still_missing = []
         for file in _missing_files(published, folder, reporter):
             if source.is_file() and file.fault(source):
@@ -110,37 +102,33 @@ def copy_from(source: Path, published: PublishedSet, folder: Path, reporter: Rep
             if found is None:
                 raise DataError(f"no {file.name}.gz", where=str(source), fix="name a folder that holds it")
             try:
-                path = _place(file, folder, partial(_copy, found))
-            except _WrongContentError as error:
+                with open(found, "rb") as content:
+                    path = _place(file, folder, partial(shutil.copyfileobj, content))
+            except TransferError as error:
                 raise DataError("damaged file", where=str(found), why=str(error)) from None
             reporter.say(f"{path.name}: copied from {found}, checksum right")
         return still_missing
 
 
-def _copy(source: Path, part: BinaryIO) -> None:
-    with open(source, "rb") as file:
-        shutil.copyfileobj(file, part)
-
-
 def _missing_files(published: PublishedSet, folder: Path, reporter: Reporter) -> Iterator[PublishedFile]:
-    """The files that `folder` lacks or holds damaged."""
+    """The files that `folder` lacks or holds damaged; what killed processes left there is removed first."""
+    remove_abandoned(folder)
     for file in published.files:
         present = file.find(folder)
-        fault = file.fault(present) if present else "missing"
-        if present and not fault:
-            reporter.say(f"{present.name}: already there, checksum right")
-            continue
-        if present:
+        if present is None:
+            yield file
+        elif fault := file.fault(present):
             reporter.say(f"{present.name}: damaged, to be replaced: {fault}")
-        yield file
-
-
-class _WrongContentError(Exception):
-    """What came is not the file."""
+            yield file
+        else:
+            reporter.say(f"{present.name}: already there, checksum right")
 
 
 def _place(file: PublishedFile, folder: Path, bring: Callable[[BinaryIO], None]) -> Path:
-    """Puts the file that `bring` writes into the folder if its checksum is right; else leaves no trace."""
+    """Puts the file that `bring` writes into the folder if its checksum is right; else leaves no trace.
+
+    Raises TransferError when it is not right, and what `bring` raises.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with temporary_file(folder / file.name) as temporary:
         with open(temporary, "r+b") as part:
@@ -150,7 +138,7 @@ def _place(file: PublishedFile, folder: Path, bring: Callable[[BinaryIO], None])
             part.seek(0)
             _, compressed = open_content(part)
         if fault := file.fault(temporary):
-            raise _WrongContentError(fault)
+            raise TransferError(fault)
         damaged = file.find(folder)
         path = folder / (f"{file.name}.gz" if compressed else file.name)
         os.replace(temporary, path)

@@ -19,22 +19,19 @@ TRY_SECONDS = 3600  # for all of one try, however fast it comes; the next goes o
 HEADS = 2**16  # bytes of all heads of one try, redirections included
 
 
+Progress = Callable[[int, int | None], None]
+"""progress(received, expected): so many bytes have come, of so many (None: the server does not say)."""
+
+
 class TransferError(Exception):
-    """This URL does not give the file; says why."""
+    """This source does not give the file; says why."""
 
 
 class _Interrupted(TransferError):
     """The transfer began and stopped: another try may go on from there."""
 
 
-def transfer(
-    url: str,
-    file: BinaryIO,
-    *,
-    size_limit: int,
-    stall_seconds: float,
-    progress: Callable[[int, int | None], None],
-) -> None:
+def transfer(url: str, file: BinaryIO, *, size_limit: int, stall_seconds: float, progress: Progress) -> None:
     """Writes what `url` serves (http or https) into the empty `file`.
 
     Arguments:
@@ -42,31 +39,28 @@ def transfer(
             of chunks, trailers) may be as much again, and `HEADS`.
         stall_seconds: how long to wait for a connection and for the next bytes. All that comes must come at
             `MINIMUM_RATE`, from the first byte of a head on, within `TRY_SECONDS`.
-        progress: called with the bytes received and the bytes expected (None if the server does not say).
+        progress: called after each part.
 
     Raises:
         TransferError: the server cannot be reached, refuses, or was interrupted three times.
         OSError: the file cannot be written.
     """
+    rest = partial(_transfer_rest, url, file, size_limit, stall_seconds, progress)
     for _ in range(TRIES - 1):
         with suppress(_Interrupted):
-            return _transfer_rest(url, file, size_limit, stall_seconds, progress)
-    return _transfer_rest(url, file, size_limit, stall_seconds, progress)
+            return rest()
+    return rest()
 
 
 def _transfer_rest(
-    url: str,
-    file: BinaryIO,
-    size_limit: int,
-    stall_seconds: float,
-    progress: Callable[[int, int | None], None],
+    url: str, file: BinaryIO, size_limit: int, stall_seconds: float, progress: Progress
 ) -> None:
     received = file.tell()
     headers = {"User-Agent": "dltrain", "Accept-Encoding": "identity"}
     if received:
         headers["Range"] = f"bytes={received}-"
     try:
-        opener = _opener(_Meter(2 * size_limit + HEADS, stall_seconds))
+        opener = _opener(_MeteredHandler(2 * size_limit + HEADS, stall_seconds))
         response = opener.open(request.Request(url, headers=headers), timeout=stall_seconds)
     except HTTPError as error:
         error.close()
@@ -92,9 +86,8 @@ def _transfer_rest(
             try:
                 part = response.read1(CHUNK)
             except TimeoutError:
-                raise _Interrupted(
-                    f"nothing came for {stall_seconds:g} seconds after {received} bytes"
-                ) from None
+                why = f"nothing came for {stall_seconds:g} seconds after {received} bytes"
+                raise _Interrupted(why) from None
             except (OSError, HTTPException) as error:
                 raise _Interrupted(f"cut after {received} bytes ({_reason(error)})") from None
             if not part:
@@ -108,15 +101,35 @@ def _transfer_rest(
             raise _Interrupted(f"cut after {received} of {expected} bytes")
 
 
-class _Meter:
-    """Counts what comes from the network in one try; raises when it is too much, too slow or too late."""
+class _MeteredHandler(request.HTTPHandler, request.HTTPSHandler):
+    """http and https for one try, in which all that comes is counted, from the first byte of a head on.
+
+    Whoever reads it, TransferError is raised when it is too much, too slow or too late.
+    """
 
     def __init__(self, most: int, stall_seconds: float) -> None:
+        super().__init__()
         self._left, self._stall_seconds = most, stall_seconds
         self._start = self._window_start = time.monotonic()
         self._window_received = 0
 
-    def count(self, received: int) -> None:
+    def http_open(self, asked: request.Request) -> HTTPResponse:
+        return self.do_open(partial(self._connection, HTTPConnection), asked)
+
+    def https_open(self, asked: request.Request) -> HTTPResponse:
+        return self.do_open(partial(self._connection, HTTPSConnection), asked)
+
+    def _connection(self, kind: type[HTTPConnection], *arguments: Any, **keywords: Any) -> HTTPConnection:
+        made = kind(*arguments, **keywords)
+        made.response_class = self._response  # type: ignore[assignment]  # called as a class is
+        return made
+
+    def _response(self, *arguments: Any, **keywords: Any) -> HTTPResponse:
+        response = HTTPResponse(*arguments, **keywords)
+        response.fp = BufferedReader(_Counted(response.fp.detach(), self._count))
+        return response
+
+    def _count(self, received: int) -> None:
         self._left -= received
         if self._left < 0:
             raise TransferError("it serves more bytes than the file can have")
@@ -131,18 +144,18 @@ class _Meter:
             self._window_start, self._window_received = now, 0
 
 
-class _Metered(RawIOBase):
-    """What comes over a socket, counted."""
+class _Counted(RawIOBase):
+    """What comes over a socket; `count` is told how many bytes at a time."""
 
-    def __init__(self, raw: Any, meter: _Meter) -> None:
-        self._raw, self._meter = raw, meter
+    def __init__(self, raw: Any, count: Callable[[int], None]) -> None:
+        self._raw, self._count = raw, count
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         received: int = self._raw.readinto(buffer)
-        self._meter.count(received)
+        self._count(received)
         return received
 
     def close(self) -> None:
@@ -150,39 +163,18 @@ class _Metered(RawIOBase):
         super().close()
 
 
-class _Response(HTTPResponse):
-    """An answer that is metered from the first byte of its head on, whoever reads it."""
-
-    def __init__(self, meter: _Meter, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **keywords)
-        self.fp = BufferedReader(_Metered(self.fp.detach(), meter))
-
-
-def _opener(meter: _Meter) -> request.OpenerDirector:
-    """For http and https, through proxies and redirections; these cannot lead to anything else."""
-
-    def connection(kind: type[HTTPConnection], *arguments: Any, **keywords: Any) -> HTTPConnection:
-        made = kind(*arguments, **keywords)
-        made.response_class = partial(_Response, meter)  # type: ignore[assignment]  # called as a class is
-        return made
-
-    class Handler(request.HTTPHandler, request.HTTPSHandler):
-        def http_open(self, asked: request.Request) -> HTTPResponse:
-            return self.do_open(partial(connection, HTTPConnection), asked)
-
-        def https_open(self, asked: request.Request) -> HTTPResponse:
-            return self.do_open(partial(connection, HTTPSConnection), asked)
-
+def _opener(handler: request.BaseHandler) -> request.OpenerDirector:
+    """What opens by `handler` alone, through proxies and redirections; these cannot lead to anything else."""
     opener = request.OpenerDirector()
-    for handler in (
-        Handler(),
-        request.ProxyHandler(),
-        request.HTTPRedirectHandler(),
-        request.HTTPErrorProcessor(),
-        request.HTTPDefaultErrorHandler(),
-        request.UnknownHandler(),
+    opener.add_handler(handler)
+    for kind in (
+        request.ProxyHandler,
+        request.HTTPRedirectHandler,
+        request.HTTPErrorProcessor,
+        request.HTTPDefaultErrorHandler,
+        request.UnknownHandler,
     ):
-        opener.add_handler(handler)
+        opener.add_handler(kind())
     return opener
 
 

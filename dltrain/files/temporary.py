@@ -12,10 +12,9 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-
-from dltrain.files.plain import BINARY
 
 
 def temporary_name(path: Path) -> Path:
@@ -23,26 +22,18 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
 
 
-@contextmanager
-def temporary_file(path: Path) -> Iterator[Path]:
+def temporary_file(path: Path) -> AbstractContextManager[Path]:
     """A new empty file beside `path`, to be filled and renamed; removed if it is not. Raises OSError."""
-
-    def make(temporary: Path) -> None:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o666))
-
-    with _made(path, make, lambda temporary: temporary.unlink(missing_ok=True)) as temporary:
-        yield temporary
+    return _made(path, partial(Path.touch, exist_ok=False))
 
 
-@contextmanager
-def temporary_folder(path: Path) -> Iterator[Path]:
+def temporary_folder(path: Path) -> AbstractContextManager[Path]:
     """A new empty folder beside `path`, to be filled and renamed; removed if it is not. Raises OSError."""
-    with _made(path, os.mkdir, lambda temporary: shutil.rmtree(temporary, ignore_errors=True)) as temporary:
-        yield temporary
+    return _made(path, Path.mkdir)
 
 
 @contextmanager
-def _made(path: Path, make: Callable[[Path], None], remove: Callable[[Path], None]) -> Iterator[Path]:
+def _made(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
     while True:
         temporary = temporary_name(path)
         try:
