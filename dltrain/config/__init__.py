@@ -7,8 +7,7 @@ from dltrain.config.component import Component
 from dltrain.config.document import Document, load_document, parse_document
 from dltrain.config.json_schema import json_schema
 from dltrain.config.overrides import apply_overrides
-from dltrain.config.parsing import dump, parse
-from dltrain.config.section import Section
+from dltrain.config.section import Section, dump, parse
 from dltrain.config.writer import to_yaml
 
 __all__ = [

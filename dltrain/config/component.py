@@ -16,14 +16,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import (
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from dltrain.aliases import name_here
-from dltrain.config.schema import Schema
 from dltrain.config.section import Section
-from dltrain.config.text import nearest, quoted
+from dltrain.config.text import did_you_mean, quoted
 from dltrain.errors import ConfigError
 from dltrain.places import TOP, Key
+
+KIND_MARK = "dltrain-kind"  # stands in a JSON Schema for "any component of this class"
 
 
 class Component(Section):
@@ -40,11 +48,8 @@ class Component(Section):
         cls.component_name = name or ""
         if kind is not None:
             cls.component_kind, cls._registry = kind, {}
-        if name is not None:
-            cls._register(name)
-
-    @classmethod
-    def _register(cls, name: str) -> None:
+        if name is None:
+            return
         if not cls.component_kind:
             raise TypeError(f"{cls.__name__} has a name, but none of its bases a kind")
         taken = cls._registry.get(name)
@@ -85,11 +90,36 @@ class Component(Section):
         return not cls.component_name
 
     @classmethod
-    def chosen(cls, value: Any) -> type[Schema]:
-        found = cls.class_for(value)
-        if found is None:
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        if cls.is_abstract():
+            return core_schema.no_info_plain_validator_function(cls._choose)
+        return super().__get_pydantic_core_schema__(source, handler)
+
+    @classmethod
+    def _choose(cls, value: Any) -> Any:
+        """The component that `name:` chooses, with its keys read."""
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str | Mapping):  # what pydantic itself would say of another class
+            raise PydanticKnownError("model_type", {"class_name": cls.__name__})
+        if (chosen := cls.class_for(value)) is None:
             raise cls._unknown(value)
-        return found
+        return chosen.model_validate(value)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        if cls.is_abstract():
+            return {KIND_MARK: cls}
+        written = handler.resolve_ref_schema(handler(schema))
+        written["properties"] = {"name": {"const": cls.component_name}, **written.get("properties", {})}
+        written["required"] = ["name", *written.get("required", [])]
+        return written
+
+    @model_serializer(mode="wrap")
+    def _with_name(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"name": self.component_name, **handler(self)}
 
     @model_validator(mode="before")
     @classmethod
@@ -97,7 +127,7 @@ class Component(Section):
         """The keys of a mapping less `name`, once it is seen to be the class's own."""
         if not isinstance(value, (str, Mapping)):
             return value
-        if cls.chosen(value) is not cls:
+        if cls.class_for(value) is not cls:
             raise cls._unknown(value)
         keys = value if isinstance(value, Mapping) else {}
         return {key: item for key, item in keys.items() if key != "name"}
@@ -105,19 +135,15 @@ class Component(Section):
     @classmethod
     def _unknown(cls, value: str | Mapping[str, Any]) -> ConfigError:
         """What is wrong with a name that leads to no class; `where` is the key it stands in."""
-        kind = cls.component_kind
-        known = cls.registered()
+        kind, known = cls.component_kind, cls.registered()
         listed = f"known: {', '.join(known)}"
-        where = TOP if isinstance(value, str) else Key("name")
-        name = value if isinstance(value, str) else value.get("name")
+        where, name = (TOP, value) if isinstance(value, str) else (Key("name"), value.get("name"))
         if name is None:
             return ConfigError(f"the {kind} has no name", fix=f"add 'name:' ({listed})")
         if not isinstance(name, str):
             return ConfigError(f"the name of the {kind} must be text", where=where, fix=listed)
-        what = f"unknown {kind} {quoted(name)}"
-        here = name_here(name, known)
-        if here:
-            return ConfigError(what, where=where, fix=f"its name here is {quoted(here)}")
-        near = nearest(name, known)
-        fix = f"did you mean {quoted(near)}? ({listed})" if near else listed
-        return ConfigError(what, where=where, fix=fix)
+        if here := name_here(name, known):
+            fix = f"its name here is {quoted(here)}"
+        else:
+            fix = did_you_mean(name, known, listed)
+        return ConfigError(f"unknown {kind} {quoted(name)}", where=where, fix=fix)

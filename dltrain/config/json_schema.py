@@ -5,19 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema
-
-from dltrain.config.component import Component
-from dltrain.config.parsing import plain
-from dltrain.config.schema import KIND_MARK
+from dltrain.config.component import KIND_MARK, Component
 from dltrain.config.section import Section
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-
-class _Generator(GenerateJsonSchema):
-    def encode_default(self, dft: Any) -> Any:
-        return plain(dft)  # pydantic would leave a component's name out
 
 
 def json_schema(cls: type[Section]) -> dict[str, Any]:
@@ -34,7 +25,7 @@ def _schema_of(cls: type[Section], definitions: dict[str, Any]) -> dict[str, Any
     """The schema of `cls`; what it refers to is put into `definitions`."""
     if issubclass(cls, Component) and cls.is_abstract():
         return _reference_to_kind(cls, definitions)
-    schema = cls.model_json_schema(schema_generator=_Generator)
+    schema = cls.model_json_schema()
     for name, definition in schema.pop("$defs", {}).items():
         definitions[name] = _with_kinds(definition, definitions)
     resolved: dict[str, Any] = _with_kinds(schema, definitions)
@@ -59,7 +50,11 @@ def _reference_to_kind(base: type[Component], definitions: dict[str, Any]) -> di
     if name not in definitions:
         definitions[name] = {}  # known from here on: a component may hold others of its own kind
         classes = base.registered()
-        bare = [name for name, found in classes.items() if not _required(found)]
+        bare = [
+            name
+            for name, found in classes.items()
+            if not any(field.is_required() for field in found.model_fields.values())
+        ]
         members: list[dict[str, Any]] = [{"enum": bare}] if bare else []
         for component_name, found in classes.items():
             member = f"{base.component_kind}:{component_name}"
@@ -69,7 +64,3 @@ def _reference_to_kind(base: type[Component], definitions: dict[str, Any]) -> di
                 definitions[member] = _schema_of(found, definitions)
         definitions[name] = {"description": inspect.getdoc(base) or "", "anyOf": members}
     return {"$ref": f"#/$defs/{name}"}
-
-
-def _required(cls: type[Component]) -> list[str]:
-    return [key for key, field in cls.model_fields.items() if field.is_required()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from dltrain.config.document import Document
@@ -21,25 +22,23 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
     Raises:
         ConfigError: overrides are malformed or lead into a value without keys, all of them together.
     """
-    result = Document(copy.deepcopy(document.value), document.source, document.text, dict(document.positions))
+    value, positions = copy.deepcopy(document.value), dict(document.positions)
     problems: list[ConfigError] = []
     for override in overrides:
         try:
-            result = _apply(result, override)
+            positions = _apply(value, positions, override)
         except ConfigError as error:
-            problems.extend(error.problems)
+            problems.append(error)
     if problems:
         raise ConfigError.together(problems)
-    return result
+    return replace(document, value=value, positions=positions)
 
 
-def _apply(document: Document, override: str) -> Document:
+def _apply(holder: Any, positions: Positions, override: str) -> Positions:
+    """Sets the value of an override in `holder`, the whole config's; returns the positions then."""
     place = f"override {quoted(override)}"
     keys, text = _split(override, place)
     value, value_positions = read_yaml(text, lambda line, column: place)
-
-    positions: Positions = dict(document.positions)
-    holder = document.value
     path: KeyPath = ()
     for key in keys[:-1]:
         index = _index(holder, key, path, place)
@@ -55,10 +54,8 @@ def _apply(document: Document, override: str) -> Document:
     index = _index(holder, keys[-1], path, place)
     path = (*path, index)
     holder[index] = value
-
     kept = {old: at for old, at in positions.items() if old[: len(path)] != path}
-    new = {(*path, *below): at for below, at in value_positions.items()}
-    return Document(document.value, document.source, document.text, kept | new)
+    return kept | {(*path, *below): at for below, at in value_positions.items()}
 
 
 def _split(override: str, place: str) -> tuple[list[str], str]:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from dltrain.aliases import ELSEWHERE, key_here, ours
 from dltrain.config.document import Document
-from dltrain.config.schema import Fault, Schema, faults, sections_in
+from dltrain.config.faults import Fault, faults, sections_in
 from dltrain.config.strict_yaml import KeyPath, plain_scalar
-from dltrain.config.text import counted, nearest, quoted, shown
+from dltrain.config.text import counted, did_you_mean, nearest, quoted, shown
 from dltrain.errors import ConfigError, printable
 from dltrain.places import Key
+
+if TYPE_CHECKING:
+    from dltrain.config.section import Section
 
 MOST_PROBLEMS = 100  # that are explained; who has more began with a wrong file
 
 
-def config_error(cls: type[Schema], document: Document, error: ValidationError) -> ConfigError:
+def config_error(cls: type[Section], document: Document, error: ValidationError) -> ConfigError:
     """One ConfigError with a line for each problem that validating `document` as a `cls` met.
 
     Of more than `MOST_PROBLEMS`, the last line says how many there are.
@@ -118,17 +122,16 @@ def _other(document: Document, fault: Fault) -> ConfigError:
     )
 
 
-def _right_key(key: str, owner: type[Schema] | None) -> str:
+def _right_key(key: str, owner: type[Section] | None) -> str:
     """What to do about a key that its section does not have."""
     known = list(owner.model_fields) if owner else []
     listed = f"keys: {', '.join(known)}" if known else "it has no keys"
     if here := key_here(key, known) or (owner and _key_below(owner, key)) or ours(key, ELSEWHERE):
         return f"write {here} instead ({listed})"
-    near = nearest(key, known)
-    return f"did you mean {quoted(near)}? ({listed})" if near else listed
+    return did_you_mean(key, known, listed)
 
 
-def _key_below(owner: type[Schema], key: str) -> str | None:
+def _key_below(owner: type[Section], key: str) -> str | None:
     """Where below `owner` there is such a key: `train.epochs`; None if nowhere."""
     for name, field in owner.model_fields.items():
         for section in sections_in(field.annotation):

@@ -127,16 +127,16 @@ class _Reader:
             return None
         if event.version or event.tags:
             self._refuse_feature(event, "a YAML directive (%)", "remove it")
-        event = self._next()
-        self.positions[()] = (self._at(event.start_mark), self._at(event.start_mark))
-        value = self._value(event, ())
+        value = self._value(self._next(), ())
         self._next()  # DocumentEnd
         event = self._next()
         if not isinstance(event, yaml.StreamEndEvent):
             self._refuse_feature(event, "a second YAML document (---)", "keep one document a file")
         return value
 
-    def _value(self, event: Any, path: KeyPath) -> Any:
+    def _value(self, event: Any, path: KeyPath, key: Any = None) -> Any:
+        """The value that begins with `event`; `key` is the event of its key, if it has one."""
+        self.positions[path] = (self._at((key or event).start_mark), self._at(event.start_mark))
         self._check_features(event)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
@@ -149,22 +149,18 @@ class _Reader:
     def _list(self, path: KeyPath) -> list[Any]:
         items: list[Any] = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
-            item_path = (*path, len(items))
-            self.positions[item_path] = (self._at(event.start_mark), self._at(event.start_mark))
-            items.append(self._value(event, item_path))
+            items.append(self._value(event, (*path, len(items))))
         return items
 
     def _mapping(self, path: KeyPath) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         while not isinstance(key_event := self._next(), yaml.MappingEndEvent):
-            key, mark = self._key(key_event), key_event.start_mark
-            key_path = (*path, key)
+            key = self._key(key_event)
             if key in mapping:
-                why = f"the first is at {self.positions[key_path][0]}"
-                self._refuse(mark, f"key {quoted(key)} is given twice", why=why, fix="keep one of them")
-            event = self._next()
-            self.positions[key_path] = (self._at(mark), self._at(event.start_mark))
-            mapping[key] = self._value(event, key_path)
+                why = f"the first is at {self.positions[*path, key][0]}"
+                what, fix = f"key {quoted(key)} is given twice", "keep one of them"
+                self._refuse(key_event.start_mark, what, why=why, fix=fix)
+            mapping[key] = self._value(self._next(), (*path, key), key_event)
         return mapping
 
     def _key(self, event: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,10 +23,8 @@ def quoted(text: str) -> str:
 
 def shown(value: Any) -> str:
     """A value as its YAML would be written: `null`, `true`, `-1.0`, `'text'`, `a list of 3 items`."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, Mapping):
@@ -39,6 +38,12 @@ def shown(value: Any) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 key`, `2 keys`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def did_you_mean(word: str, known: Iterable[str], listed: str) -> str:
+    """What to do about `word`, which is none of `known`; `listed` tells these."""
+    near = nearest(word, known)
+    return f"did you mean {quoted(near)}? ({listed})" if near else listed
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

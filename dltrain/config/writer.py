@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any
+
+import yaml
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*")
 # Words that some reader of YAML takes for booleans or null, in any case.
@@ -17,31 +21,20 @@ def to_yaml(data: Mapping[str, Any]) -> str:
     Mappings and lists of them take a line an entry; a list of scalars stays on one line, `[256, 128]`. Floats
     keep all their digits; text that could be taken for anything else is quoted.
     """
-    return "".join(f"{line}\n" for line in _mapping(data)) if data else "{}\n"
+    return "".join(f"{line}\n" for line in _block(data)) if data else "{}\n"
 
 
-def _mapping(data: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in data.items():
-        yield from _entry(f"{_text(key)}:", value)
-
-
-def _list(items: list[Any] | tuple[Any, ...]) -> Iterator[str]:
-    for item in items:
-        yield from _entry("-", item)
-
-
-def _entry(head: str, value: Any) -> Iterator[str]:
-    """`head` (a key with its colon, or a list's dash) and its value, on the same line or below."""
-    if not _is_block(value):
-        yield f"{head} {_flow(value)}"
-        return
-    lines = _mapping(value) if isinstance(value, Mapping) else _list(value)
-    if head == "-":
-        yield f"- {next(lines)}"
-    else:
-        yield head
-    for line in lines:
-        yield f"  {line}"
+def _block(data: Any) -> Iterator[str]:
+    """The lines of a mapping or list: of each entry its key or dash, and the value beside or below it."""
+    for key, value in data.items() if isinstance(data, Mapping) else (("", item) for item in data):
+        head = f"{_text(key)}:" if isinstance(data, Mapping) else "-"
+        if not _is_block(value):
+            yield f"{head} {_flow(value)}"
+            continue
+        lines = _block(value)
+        yield f"- {next(lines)}" if head == "-" else head
+        for line in lines:
+            yield f"  {line}"
 
 
 def _is_block(value: Any) -> bool:
@@ -55,10 +48,8 @@ def _flow(value: Any) -> str:
         return "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_flow(item) for item in value)}]"
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, float):
         return {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(repr(value), _float(value))
     return _text(value) if isinstance(value, str) else str(value)
@@ -74,13 +65,4 @@ def _float(value: float) -> str:
 def _text(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _NO_TEXT:
         return text
-    return f'"{"".join(_escaped(character) for character in text)}"'
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return f"\\{character}"
-    if character.isprintable():
-        return character
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=inf)).rstrip()
