@@ -17,23 +17,25 @@ from dltrain.layers.layer import Forward, Layer
 Sizes = tuple[Annotated[int, Field(gt=0)], ...]
 
 
-class Flatten(Layer, name="flatten"):
-    """From (batch, m, n) to (batch, m * n), likewise with more axes; formula: y[b, i n + j] = x[b, i, j]."""
+class _Rearranged(Layer):
+    """The same numbers, row by row, in the shape of `output`."""
 
     keeps_values: ClassVar[bool] = True
-
-    def output(self, inputs: Spec) -> Spec:
-        features = prod(inputs.with_shape(inputs.shape[1:]).sizes)
-        return inputs.with_shape((inputs.shape[0], features))
 
     def apply(self, x: Tensor, variables: Mapping[str, Tensor], *, training: bool) -> Forward:
         return Forward(ops.reshape(x, self.output(x.spec).shape))
 
 
-class Reshape(Layer, name="reshape"):
-    """From (batch, ...) to (batch, *shape), row by row; formula: flatten(y) = flatten(x)."""
+class Flatten(_Rearranged, name="flatten"):
+    """From (batch, m, n) to (batch, m * n), likewise with more axes; formula: y[b, i n + j] = x[b, i, j]."""
 
-    keeps_values: ClassVar[bool] = True
+    def output(self, inputs: Spec) -> Spec:
+        features = prod(inputs.with_shape(inputs.shape[1:]).sizes)
+        return inputs.with_shape((inputs.shape[0], features))
+
+
+class Reshape(_Rearranged, name="reshape"):
+    """From (batch, ...) to (batch, *shape), row by row; formula: flatten(y) = flatten(x)."""
 
     shape: Sizes = Field(description="shape of one example's output")
 
@@ -46,6 +48,3 @@ class Reshape(Layer, name="reshape"):
                 fix="give a shape with as many",
             )
         return inputs.with_shape((inputs.shape[0], *self.shape))
-
-    def apply(self, x: Tensor, variables: Mapping[str, Tensor], *, training: bool) -> Forward:
-        return Forward(ops.reshape(x, self.output(x.spec).shape))

@@ -27,19 +27,17 @@ class Sequential(Model, name="sequential"):
     def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
         keys = [Key("model", "layers", i) for i in range(len(self.layers))]
         built = chain(zip(self.layers, keys, strict=True), inputs, seed)
-        found = built[-1].output.shape[1:]
-        wanted = inputs.shape[1:] if classes is None else (classes,)
+        found = list(built[-1].output.shape[1:])
+        wanted = list(inputs.shape[1:] if classes is None else (classes,))
         if found != wanted:
+            what = (
+                f"the target, the input, is {wanted}" if classes is None else f"there are {classes} classes"
+            )
             raise ConfigError(
                 "model sequential and data set do not fit",
                 where=Places(keys[-1], Key("dataset", "target")),
-                why=f"the last layer's output is {list(found)} an example, but "
-                + (
-                    f"the target, the input, is {list(wanted)}"
-                    if classes is None
-                    else f"there are {classes} classes"
-                ),
-                fix=f"end in a reshape to {list(wanted)}" if classes is None else f"end in {classes} units",
+                why=f"the last layer's output is {found} an example, but {what}",
+                fix=f"end in a reshape to {wanted}" if classes is None else f"end in {classes} units",
             )
         return built if classes is None else [*built, *self._softmax(built[-1].output, seed)]
 
