@@ -67,26 +67,26 @@ class Cost(Component, kind="cost"):
             return sum(terms[1:], terms[0])
 
 
-def require_same_shape(cost: Cost, prediction: Prediction, target: Tensor) -> None:
-    """
-    Raises:
-        ConfigError: the target is not of floats in the shape of the output.
-    """
-    if not target.spec.is_float:
-        raise ConfigError(
-            f"cost {cost.component_name} and data set do not fit",
-            where=Places(Key("cost"), Key("dataset", "target")),
-            why="the cost compares numbers with numbers, but the target is the label",
-            fix="set the cost to cross_entropy, or dataset.target to input",
-        )
-    if target.spec != prediction.output.spec:
-        raise ConfigError(
-            "model and data set do not fit",
-            where=Places(Key("model"), Key("dataset")),
-            why=f"the model's output is {prediction.output.spec}, the target {target.spec}",
-        )
+class CostOfFeatures(Cost):
+    """The mean over the features of what each costs, for a target in the shape of the output."""
 
+    @abstractmethod
+    def per_feature(self, prediction: Prediction, target: Tensor) -> Tensor:
+        """The cost of each feature, in the shape of `target`; see `per_example` for errors."""
 
-def mean_over_features(x: Tensor) -> Tensor:
-    """From (batch, ...) to (batch,)."""
-    return ops.mean(x, axis=range(1, x.spec.rank)) if x.spec.rank > 1 else x
+    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
+        if not target.spec.is_float:
+            raise ConfigError(
+                f"cost {self.component_name} and data set do not fit",
+                where=Places(Key("cost"), Key("dataset", "target")),
+                why="the cost compares numbers with numbers, but the target is the label",
+                fix="set the cost to cross_entropy, or dataset.target to input",
+            )
+        if target.spec != prediction.output.spec:
+            raise ConfigError(
+                "model and data set do not fit",
+                where=Places(Key("model"), Key("dataset")),
+                why=f"the model's output is {prediction.output.spec}, the target {target.spec}",
+            )
+        costs = self.per_feature(prediction, target)
+        return ops.mean(costs, axis=range(1, costs.spec.rank)) if costs.spec.rank > 1 else costs

@@ -6,36 +6,33 @@ from pydantic import Field
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
-from dltrain.costs.cost import Cost, Prediction, mean_over_features, require_same_shape
+from dltrain.costs.cost import CostOfFeatures, Prediction
 
 
-class Mse(Cost, name="mse"):
+class Mse(CostOfFeatures, name="mse"):
     """Mean squared error, mean of (y - t)^2 over the features: of an autoencoder, per pixel (Gauss, 1809)."""
 
-    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
-        require_same_shape(self, prediction, target)
-        return mean_over_features(ops.square(prediction.output - target))
+    def per_feature(self, prediction: Prediction, target: Tensor) -> Tensor:
+        return ops.square(prediction.output - target)
 
 
-class Mae(Cost, name="mae"):
+class Mae(CostOfFeatures, name="mae"):
     """Mean absolute error, mean of |y - t| over the features; its derivative at 0 is taken as 0
     (Laplace, 1774).
     """
 
-    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
-        require_same_shape(self, prediction, target)
-        return mean_over_features(ops.abs(prediction.output - target))
+    def per_feature(self, prediction: Prediction, target: Tensor) -> Tensor:
+        return ops.abs(prediction.output - target)
 
 
-class Huber(Cost, name="huber"):
+class Huber(CostOfFeatures, name="huber"):
     """Mean over the features of d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), with d = y - t
     (Huber, 1964). Computed as q (|d| - q / 2) with q = min(|d|, delta), which is the same.
     """
 
     delta: float = Field(default=1.0, gt=0, description="distance from which the cost grows linearly")
 
-    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
-        require_same_shape(self, prediction, target)
+    def per_feature(self, prediction: Prediction, target: Tensor) -> Tensor:
         distance = ops.abs(prediction.output - target)
         quadratic = ops.minimum(distance, self.delta)
-        return mean_over_features(quadratic * (distance - 0.5 * quadratic))
+        return quadratic * (distance - 0.5 * quadratic)

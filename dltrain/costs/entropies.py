@@ -6,7 +6,7 @@ from pydantic import Field
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
-from dltrain.costs.cost import Cost, Prediction, mean_over_features, require_same_shape
+from dltrain.costs.cost import Cost, CostOfFeatures, Prediction
 from dltrain.errors import ConfigError
 from dltrain.places import Key, Places
 
@@ -48,13 +48,12 @@ class CrossEntropy(Cost, name="cross_entropy"):
         return prediction.logits
 
 
-class BinaryCrossEntropy(Cost, name="binary_cross_entropy"):
+class BinaryCrossEntropy(CostOfFeatures, name="binary_cross_entropy"):
     """-t log p - (1 - t) log(1 - p), p = sigmoid(logit), mean over the features; computed from the logits so
     that no logarithm of 0 is met. t in [0, 1] (Goodfellow et al., Deep Learning, 2016, section 6.2.2.2).
     """
 
-    def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
-        require_same_shape(self, prediction, target)
+    def per_feature(self, prediction: Prediction, target: Tensor) -> Tensor:
         if prediction.logits is None or prediction.output_activation != "sigmoid":
             raise ConfigError(
                 "cost binary_cross_entropy and model do not fit",
@@ -62,4 +61,4 @@ class BinaryCrossEntropy(Cost, name="binary_cross_entropy"):
                 why="the cost needs probabilities of features, but the model does not end in sigmoid",
                 fix="end the model in sigmoid (autoencoder: output_activation), or set the cost to mse",
             )
-        return mean_over_features(ops.sigmoid_cross_entropy(prediction.logits, target))
+        return ops.sigmoid_cross_entropy(prediction.logits, target)

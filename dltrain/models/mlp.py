@@ -37,7 +37,6 @@ class Mlp(Model, name="mlp"):
         for position, units in enumerate(self.hidden):
             key = Key("model", "hidden", position)
             layers.append((dense(units=units, activation=self.activation), key))
-            if self.dropout > 0:
-                layers.append((Dropout(rate=self.dropout), key))
+            layers.append((Dropout(rate=self.dropout), key))
         layers.append((dense(units=self.labelled(classes), activation=Softmax()), Key("model")))
         return chain(layers, inputs, seed)

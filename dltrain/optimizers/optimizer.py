@@ -156,10 +156,9 @@ class Optimizer(Component, kind="optimizer"):
             by_dtype: dict[str, list[tuple[Tensor, Variable]]] = {}
             for gradient, variable in pairs:
                 by_dtype.setdefault(variable.dtype.name, []).append((gradient, variable))
-            packed = [
-                self._limited(ops.pack([gradient for gradient, _ in group], name="gradient"))
-                for group in by_dtype.values()
-            ]
+            packed = [ops.pack([g for g, _ in group], name="gradient") for group in by_dtype.values()]
+            if limit := self.clip_value:
+                packed = [ops.minimum(ops.maximum(g, -limit), limit) for g in packed]
             updates = [(graph.step, graph.step + 1)]
             for gradient, group in zip(self._clipped(packed), by_dtype.values(), strict=True):
                 updates += self._updated(gradient, [variable for _, variable in group], rate, count)
@@ -180,12 +179,6 @@ class Optimizer(Component, kind="optimizer"):
         with step.graph, name_scope("learning_rate"):
             factor = self.schedule.factor(ops.cast(step, "float64"), total_steps)
             return as_tensor(self.learning_rate, "float64") * factor
-
-    def _limited(self, gradient: Tensor) -> Tensor:
-        """Each number, to -clip_value..clip_value."""
-        if self.clip_value is None:
-            return gradient
-        return ops.minimum(ops.maximum(gradient, -self.clip_value), self.clip_value)
 
     def _clipped(self, packed: Sequence[Tensor]) -> Sequence[Tensor]:
         """g * min(1, clip_norm / |g|), |g| the norm of all gradients together (Pascanu et al., 2013)."""
