@@ -6,12 +6,10 @@ import json
 
 import click
 
-from dltrain.cli.computing import computing_options
-from dltrain.cli.options import checkpoint_option, run_argument
-from dltrain.cli.progress import shown
+from dltrain.cli.options import checkpoint_option, computing_options, run_argument
+from dltrain.cli.progress import shown_result
 from dltrain.execution.session import Kernels
-from dltrain.runs.directory import RunDirectory
-from dltrain.runs.run import Run
+from dltrain.runs.api import load_run
 from dltrain.training.evaluation import plain_figures
 
 
@@ -32,14 +30,13 @@ def evaluate(run: str, split: str, checkpoint: str, as_json: bool, kernels: Kern
 
     RUN is a path, the beginning of a run's name below runs/, or latest. The loss is the cost without penalty.
     """
-    trained = Run.open(RunDirectory.open(run), checkpoint, kernels)
+    trained = load_run(run, checkpoint, kernels=kernels)
     figures, step = plain_figures(trained.evaluate(split)), trained.state.step
     if as_json:
         click.echo(json.dumps({"split": split, "step": step, **figures}))
         return
-    loss, others = {"loss": figures["loss"]}, {name: figures[name] for name in figures if name != "loss"}
-    click.echo(f"{split} {shown(others | loss)}  ({len(trained.data.splits[split])} examples, step {step})")
-    for name, figure in others.items():
+    click.echo(f"{split} {shown_result(figures)}  ({len(trained.data.splits[split])} examples, step {step})")
+    for name, figure in figures.items():
         if isinstance(figure, list):
             click.echo(name)
             for row in figure:

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import click
 
-from dltrain.cli.computing import computing_options
-from dltrain.cli.options import UserPath, complete_runs, progress_option, quiet_option
+from dltrain.cli.options import UserPath, complete_runs, computing_options, progress_option, quiet_option
 from dltrain.cli.printing import say, warn
-from dltrain.cli.progress import Progress, shown
+from dltrain.cli.progress import Progress, shown_result
 from dltrain.cli.requirements import Requirement
 from dltrain.cli.signals import Signals, StopFlag
 from dltrain.config import Document, apply_overrides, parse
@@ -205,10 +204,9 @@ def _train(run: Run, shows: Progress, stop: StopFlag) -> Finished:
 
 
 def _result(run: Run, finished: Finished, test: Figures) -> list[str]:
-    loss, others = {"loss": test["loss"]}, {name: test[name] for name in test if name != "loss"}
     return [
         *([] if finished.reason == "completed" else [finished.reason]),
-        f"test {shown(others | loss)}  (best checkpoint, step {finished.best_step})",
+        f"test {shown_result(test)}  (best checkpoint, step {finished.best_step})",
         str(run.directory.path),
     ]
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import click
 
-from dltrain.cli.computing import computing_options
-from dltrain.cli.options import UserPath
+from dltrain.cli.options import UserPath, computing_options
 from dltrain.cli.quantities import shown_bytes, shown_operations
 from dltrain.errors import UsageError
 from dltrain.execution.session import Kernels

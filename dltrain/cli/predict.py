@@ -6,14 +6,12 @@ from pathlib import Path
 
 import click
 
-from dltrain.cli.computing import computing_options
-from dltrain.cli.options import UserPath, checkpoint_option, run_argument
+from dltrain.cli.options import UserPath, checkpoint_option, computing_options, run_argument
 from dltrain.cli.printing import say
 from dltrain.execution.session import Kernels
 from dltrain.inspection.input_files import check_input_name, read_inputs
 from dltrain.inspection.prediction import writer_for
-from dltrain.runs.directory import RunDirectory
-from dltrain.runs.run import Run
+from dltrain.runs.api import load_run
 
 
 @click.command(
@@ -45,7 +43,7 @@ def predict(run: str, source: Path, target: Path, checkpoint: str, kernels: Kern
     floating numbers in .npy must be scaled already.
     """
     check_input_name(source)
-    trained = Run.open(RunDirectory.open(run), checkpoint, kernels)
+    trained = load_run(run, checkpoint, kernels=kernels)
     write = writer_for(trained, target)
     inputs = read_inputs(source, tuple(trained.trained_on.input_shape))
     write(trained.predict(inputs))

@@ -65,26 +65,23 @@ class Progress:
             case StepDone(_, epoch, loss, _):
                 if self._bar is not None and self._bar.update():  # true when it has drawn itself
                     self._bar.set_postfix_str(f"epoch {epoch}/{self._epochs}, loss {loss:.4g}", refresh=False)
+            case EpochDone() if self._bar is not None:
+                self._bar.write(self._line(record), file=sys.stderr)
             case EpochDone():
-                self._say(self._line(record))
+                click.echo(self._line(record), err=True)
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
 
-    def _say(self, line: str) -> None:
-        if self._bar is not None:
-            self._bar.write(line, file=sys.stderr)
-        else:
-            click.echo(line, err=True)
-
     def _line(self, record: EpochDone) -> str:
-        parts = [f"epoch {record.epoch}/{self._epochs}", f"step {record.step}", shown(record.train, "train ")]
+        figures = shown(record.train, "train ")
         if record.validation:
-            parts.append(shown(record.validation, "validation "))
-        parts.append(f"{record.seconds:.1f} s")
-        parts.append(f"{record.examples_per_second:,.0f} examples/s")
-        return "  ".join(parts)
+            figures += "  " + shown(record.validation, "validation ")
+        return (
+            f"epoch {record.epoch}/{self._epochs}  step {record.step}  {figures}  "
+            f"{record.seconds:.1f} s  {record.examples_per_second:,.0f} examples/s"
+        )
 
 
 def _check_bar() -> None:
@@ -102,14 +99,14 @@ def _check_bar() -> None:
 
 
 def shown(figures: Mapping[str, Any], prefix: str = "") -> str:
-    """Figures that are one number, as text: `loss 0.0561  accuracy 98.41 %`."""
+    """Figures that are one number; accuracies in per cent: `loss 0.0561  accuracy 98.41 %`."""
     return "  ".join(
-        f"{prefix}{name} {shown_figure(name, figure)}"
+        f"{prefix}{name} " + (f"{100 * figure:.2f} %" if "accuracy" in name else f"{figure:.4g}")
         for name, figure in figures.items()
         if isinstance(figure, float)
     )
 
 
-def shown_figure(name: str, figure: float) -> str:
-    """Accuracies in per cent, all else with four digits."""
-    return f"{100 * figure:.2f} %" if "accuracy" in name else f"{figure:.4g}"
+def shown_result(figures: Mapping[str, Any]) -> str:
+    """As `shown`, the loss last."""
+    return shown(dict(sorted(figures.items(), key=lambda figure: figure[0] == "loss")))

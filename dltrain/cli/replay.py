@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import click
 import numpy as np
 
-from dltrain.cli.computing import computing_options
-from dltrain.cli.options import run_argument
+from dltrain.cli.options import computing_options, run_argument
 from dltrain.cli.printing import say
 from dltrain.execution.session import Kernels
 from dltrain.execution.tracing import Traced, first_not_finite
@@ -50,10 +49,9 @@ def replay(run: str, verbose: bool, kernels: Kernels) -> None:
 def _table(traced: Sequence[Traced]) -> list[str]:
     rows = [("op", "output", "range", "not finite", "from")]
     for each in traced:
-        sizes = ", ".join(map(str, each.value.shape))
-        output = f"{each.value.dtype.name}[{sizes}]"
+        output = f"{each.value.dtype.name}{list(each.value.shape)}"
         rows.append((each.node.name, output, each.range, _not_finite(each), str(each.node.source)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]

@@ -7,8 +7,7 @@ from contextlib import closing
 import click
 
 from dltrain.backends.threads import limit_threads
-from dltrain.cli.computing import computing_options
-from dltrain.cli.options import progress_option, quiet_option, run_argument
+from dltrain.cli.options import MOST_THREADS, computing_options, progress_option, quiet_option, run_argument
 from dltrain.cli.printing import say, warn
 from dltrain.cli.progress import Progress
 from dltrain.execution.session import Kernels
@@ -16,8 +15,6 @@ from dltrain.inspection.verification import Verification
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.environment import describe_environment, differences
 from dltrain.training.config_file import located
-
-MOST_THREADS = 2**16  # that a run's record is believed to tell
 
 
 @click.command(epilog="Example: dltrain verify latest")
@@ -40,7 +37,7 @@ def verify(context: click.Context, run: str, quiet: bool, progress: str, kernels
         kernels = "numpy"
     threads = record.get("threads")
     given = context.get_parameter_source("threads") is not click.core.ParameterSource.DEFAULT
-    if not given and type(threads) is int and 0 < threads < MOST_THREADS:
+    if not given and type(threads) is int and 0 < threads <= MOST_THREADS:
         limit_threads(threads)
     with located(directory.load_config()[0]), closing(Progress("none" if quiet else progress)) as shown:
         verification = Verification(directory, kernels)

@@ -160,6 +160,7 @@ threading.Thread.start = start
 """
     process = start(tmp_path, "fit", "c.yaml", "--kernels", "numpy", "--threads", "1", before=none)
     assert process.stderr is not None
+    assert process.stderr.readline() == "dltrain: warning: one thread is used: the system starts no more\n"
     assert process.stderr.readline().startswith("epoch 1/1000000")
     process.send_signal(signal.SIGINT)
     assert "stopped by SIGINT after step" in process.communicate(timeout=60)[1]
