@@ -24,9 +24,8 @@ class Commands(click.Group):
         return loaded(name) if name in COMMANDS else None
 
     def shell_complete(self, _context: click.Context, incomplete: str) -> list[CompletionItem]:
-        known = (
-            OPTIONS if incomplete.startswith("-") else {name: text for name, (_, text) in COMMANDS.items()}
-        )
+        commands = {name: text for name, (_, text) in COMMANDS.items()}
+        known = OPTIONS if incomplete.startswith("-") else commands
         return [CompletionItem(word, help=known[word]) for word in known if word.startswith(incomplete)]
 
 
@@ -38,10 +37,7 @@ def complete() -> None:
         if shell_complete(Commands("dltrain", params=options), {}, "dltrain", VARIABLE, instruction) == 0:
             return
         why = f"it is {instruction}"
-    except (
-        KeyError,
-        RuntimeError,
-    ) as error:  # a variable that the shell sets, or the shell itself, is missing
+    except (KeyError, RuntimeError) as error:  # a variable of the shell's, or the shell itself, is missing
         why = str(error)
     fix = f"write {VARIABLE}=bash_source, zsh_source or fish_source"
     raise UsageError("cannot complete", where=VARIABLE, why=why, fix=fix)

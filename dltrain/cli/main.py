@@ -40,23 +40,21 @@ OPTIONS = {
 
 def help_text() -> str:
     """What `dltrain --help` prints."""
-    return "\n".join(
-        [
-            "Usage: dltrain [OPTIONS] COMMAND [ARGUMENTS]...",
-            "",
-            "  Train neural networks from a short YAML file.",
-            "",
-            "Commands:",
-            *(f"  {name:<16}{summary}" for name, (_, summary) in COMMANDS.items()),
-            "",
-            "Options:",
-            *(f"  {name:<16}{summary}" for name, summary in OPTIONS.items()),
-            "",
-            "Examples:",
-            "  dltrain fit configs/mlp.yaml",
-            "  dltrain fit --help",
-        ]
-    )
+    commands = "\n".join(f"  {name:<16}{summary}" for name, (_, summary) in COMMANDS.items())
+    options = "\n".join(f"  {name:<16}{summary}" for name, summary in OPTIONS.items())
+    return f"""Usage: dltrain [OPTIONS] COMMAND [ARGUMENTS]...
+
+  Train neural networks from a short YAML file.
+
+Commands:
+{commands}
+
+Options:
+{options}
+
+Examples:
+  dltrain fit configs/mlp.yaml
+  dltrain fit --help"""
 
 
 def process() -> NoReturn:
@@ -198,24 +196,20 @@ def _usage_error(error: click.ClickException, command: str) -> DltrainError:
 
 def _report(error: BaseException, debug: bool) -> int:
     """Prints what went wrong on stderr and returns the exit code."""
+    from contextlib import suppress
+
     from dltrain.errors import Bug, ending, printable
 
     user_error = ending(error)
+    lines = [f"dltrain: error: {line}" for line in user_error.lines]
     if debug or isinstance(user_error, Bug):
         import traceback
 
-        for line in "".join(traceback.format_exception(error)).splitlines():
-            _say(printable(line))
-    for line in user_error.lines:
-        _say(printable(f"dltrain: error: {line}"))
+        lines = [*"".join(traceback.format_exception(error)).splitlines(), *lines]
+    for line in lines:
+        with suppress(OSError):  # of a full disk, perhaps: the exit code still tells
+            print(printable(line), file=sys.stderr)
     return user_error.exit_code
-
-
-def _say(line: str) -> None:
-    from contextlib import suppress
-
-    with suppress(OSError):  # of a full disk, perhaps: the exit code still tells
-        print(line, file=sys.stderr)
 
 
 def _drop_unwritable_output() -> None:

@@ -39,7 +39,8 @@ def read_inputs(path: Path, input_shape: tuple[int, ...]) -> Array:
         StorageError: the file cannot be read.
     """
     require_file(path)
-    with storage_errors(path, "cannot read the file"):
+    # Warnings are of large pictures, and of arrays that Python 2 wrote, which are as good.
+    with storage_errors(path, "cannot read the file"), warnings.catch_warnings(action="ignore"):
         if path.suffix == ".png":
             array = _read_png(path, input_shape)
         else:
@@ -47,7 +48,7 @@ def read_inputs(path: Path, input_shape: tuple[int, ...]) -> Array:
     if array.shape == input_shape:
         array = array[np.newaxis]
     if array.shape[1:] != input_shape or not len(array):
-        raise _misfit(path, array.shape, input_shape)
+        raise _other_shape(path, array.shape, input_shape)
     if array.dtype == np.uint8:
         return array
     if array.dtype.kind != "f":
@@ -64,8 +65,7 @@ def read_inputs(path: Path, input_shape: tuple[int, ...]) -> Array:
 def _read_npy(path: Path) -> Array:
     """As numpy.load; mapped first, which compares the size that the header promises with the file's."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # about files that Python 2 wrote, which are as good
-            mapped = npy_format.open_memmap(path, mode="r")
+        mapped = npy_format.open_memmap(path, mode="r")
     except (*UNREADABLE, OverflowError, MemoryError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         fix = "save an array of numbers with numpy.save"
@@ -81,21 +81,15 @@ def _read_png(path: Path, input_shape: tuple[int, ...]) -> Array:
     """One picture, of the model's size: what promises another is not decompressed."""
     from PIL import Image
 
-    def opened() -> Image.Image:
-        with warnings.catch_warnings(action="ignore"):  # about large pictures
-            return Image.open(path, formats=["PNG"])
-
     try:
-        with opened() as picture:
+        with Image.open(path, formats=["PNG"]) as picture:
             picture.verify()  # the checksums, which reading the pixels passes over
-        with opened() as picture:
+        with Image.open(path, formats=["PNG"]) as picture:
             if (picture.height, picture.width) != input_shape:
-                raise _misfit(path, (picture.height, picture.width), input_shape)
+                raise _other_shape(path, (picture.height, picture.width), input_shape)
             if picture.mode not in ("1", "L", "P", "RGB", "RGBA", "LA"):
-                why = f"its pixels are {picture.mode}"
-                raise DataError(
-                    "picture is not of 8 bits", where=str(path), why=why, fix="save it with 8 bits"
-                )
+                why, fix = f"its pixels are {picture.mode}", "save it with 8 bits"
+                raise DataError("picture is not of 8 bits", where=str(path), why=why, fix=fix)
             if picture.has_transparency_data and np.array(picture.convert("RGBA"))[..., 3].min() < 255:
                 fix = "flatten it on a background first"
                 raise DataError("picture is transparent in parts", where=str(path), fix=fix)
@@ -109,14 +103,7 @@ def _read_png(path: Path, input_shape: tuple[int, ...]) -> Array:
         raise DataError("damaged PNG file", where=str(path), why=why, fix=fix) from error
 
 
-def _misfit(path: Path, shape: tuple[int, ...], input_shape: tuple[int, ...]) -> DataError:
-    return DataError(
-        "inputs do not fit the model",
-        where=str(path),
-        why=f"they are {_sizes(shape)}, but an example is {_sizes(input_shape)}",
-        fix="crop, scale or reshape them first",
-    )
-
-
-def _sizes(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "a single number"
+def _other_shape(path: Path, shape: tuple[int, ...], input_shape: tuple[int, ...]) -> DataError:
+    found, taken = (" x ".join(map(str, sizes)) or "a single number" for sizes in (shape, input_shape))
+    why, fix = f"they are {found}, but an example is {taken}", "crop, scale or reshape them first"
+    return DataError("inputs do not fit the model", where=str(path), why=why, fix=fix)

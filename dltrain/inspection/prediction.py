@@ -26,20 +26,17 @@ def writer_for(run: Run, path: Path) -> Callable[[Array], None]:
 
     Raises UsageError when there is no such format.
     """
+    formats: dict[str, Callable[[Array], bytes]] = {".npy": _npy}
     if run.trained_on.classes is not None:
-        formats = {".csv": _csv, ".json": _json, ".npy": _npy}
+        what, formats = "classes", {".csv": _csv, ".json": _json, **formats}
     else:
-        formats = {".npy": _npy}
+        what, scale = "reconstructions", run.config.dataset.input_scale(np.dtype(np.uint8))
         if len(run.trained_on.input_shape) == 2:
-            formats[".png"] = lambda outputs: _png(
-                outputs / run.config.dataset.input_scale(np.dtype(np.uint8))
-            )
+            formats[".png"] = lambda outputs: _png(outputs / scale)
     encode = formats.get(path.suffix)
     if encode is None:
-        what = "classes" if run.trained_on.classes is not None else "reconstructions"
-        raise UsageError(
-            f"unknown format for {what}", where=str(path), fix=f"give a file {' or '.join(formats)}"
-        )
+        fix = f"give a file {' or '.join(formats)}"
+        raise UsageError(f"unknown format for {what}", where=str(path), fix=fix)
     return lambda outputs: write_atomically(path, encode(outputs))
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from pathlib import Path
-from typing import Any
 
 from dltrain.autodiff import Graph
 from dltrain.config import parse, parse_document, to_yaml
@@ -24,19 +22,6 @@ from dltrain.training.records import EpochDone, Record, Started, StepDone
 from dltrain.training.run_config import RunConfig, Train
 from dltrain.training.state import TrainingState
 from dltrain.training.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class Course:
-    """A part of a run that was trained at one go.
-
-    Attributes:
-        config: as it was then.
-        end: the step from which the run was resumed next; infinite for the last part.
-    """
-
-    config: RunConfig
-    end: float
 
 
 class Verification:
@@ -57,7 +42,7 @@ class Verification:
         self._directory = directory
         self.kernels: Kernels = Session(Graph(), kernels=kernels).kernels
         config = directory.load_config()[1]
-        self._courses = read_courses(directory, config)
+        self._parts = _read_parts(directory, config)
         self._data = config.dataset.load()
         directory.warn_of_changed_files(self._data.files)
         self.last_step = max((line.step for line in self._recorded()), default=0)
@@ -111,17 +96,17 @@ class Verification:
                 yield line
 
     def _trained_again(self) -> Iterator[tuple[Record, Session]]:
-        """The records of all courses, and the session that holds the variables then."""
+        """The records of all parts, and the session that holds the variables then."""
         data, state, arrays = self._data, TrainingState(), None
-        if not any(course.config.train.early_stopping for course in self._courses):  # nothing depends on it
+        if not any(config.train.early_stopping for config, _ in self._parts):  # nothing depends on validation
             splits = {name: split for name, split in data.splits.items() if name != "validation"}
             data = replace(data, splits=splits)
-        for course in self._courses:
-            run = Run(course.config, data=data, kernels=self.kernels)
+        for config, end in self._parts:
+            run = Run(config, data=data, kernels=self.kernels)
             if arrays is not None:
                 run.network.load(run.session, arrays)
 
-            def should_stop(end: float = course.end) -> bool:
+            def should_stop(end: float = end) -> bool:
                 return state.step >= end and (self._next is None or self._next.step > state.step)
 
             trainer = Trainer(
@@ -132,7 +117,7 @@ class Verification:
                     yield record, run.session
                 elif arrays is None:
                     yield replace(record, total_steps=self.last_step), run.session
-                if isinstance(record, EpochDone) and record.step == course.end:
+                if isinstance(record, EpochDone) and record.step == end:
                     if state.batches == trainer.steps_per_epoch:
                         state.begin_epoch()
                     break
@@ -165,36 +150,32 @@ class Verification:
         self._equal_until = step
 
     def _difference(self, where: Path, why: str) -> RunError:
-        until = (
-            f"all is equal up to step {self._equal_until}"
-            if self._equal_until
-            else "nothing was equal before"
-        )
+        step = self._equal_until
+        until = f"all is equal up to step {step}" if step else "nothing was equal before"
         fix = "see whether data, dltrain, NumPy, kernels, the number of threads or the machine have changed"
         return RunError("run is not reproduced", where=str(where), why=f"{why} ({until})", fix=fix)
 
 
-def read_courses(directory: RunDirectory, config: RunConfig) -> list[Course]:
-    """The parts of a run, from `run.json`, which tells when it was resumed and what changed then.
+def _read_parts(directory: RunDirectory, config: RunConfig) -> list[tuple[RunConfig, float]]:
+    """The parts of a run that were each trained at one go, from `run.json`.
 
-    Those of which nothing is left are left out. Raises RunError when the record is damaged.
+    Those of which nothing is left are left out.
+
+    Returns:
+        of each, the config as it was then, and the step from which the run was resumed next; infinite for the
+        last part.
+
+    Raises:
+        RunError: the record is damaged.
     """
-    courses: list[Course] = []
-    parsed: dict[str, RunConfig] = {}
+    parts: list[tuple[RunConfig, float]] = []
     end = inf
     for step, train in reversed(directory.parts()):
         if step < end:  # else the run went on from before it, after a kill
-            text = json.dumps(train)
-            if text not in parsed:
-                parsed[text] = _with_train(config, train, directory.record_file)
-            courses.append(Course(parsed[text], end))
+            try:
+                parsed = parse(Train, parse_document(to_yaml(train), str(directory.record_file)))
+            except ConfigError as error:
+                raise RunError("damaged file", where=str(directory.record_file), why=str(error)) from error
+            parts.append((config.model_copy(update={"train": parsed}), end))
             end = step
-    return courses[::-1]
-
-
-def _with_train(config: RunConfig, train: Any, source: Path) -> RunConfig:
-    try:
-        parsed = parse(Train, parse_document(to_yaml(train), str(source)))
-    except ConfigError as error:
-        raise RunError("damaged file", where=str(source), why=str(error)) from error
-    return config.model_copy(update={"train": parsed})
+    return parts[::-1]
