@@ -1,4 +1,4 @@
-"""mlp: a multilayer perceptron, dense layers one after the other, that tells classes apart."""
+"""mlp and softmax_regression: dense layers one after the other, or a single one, that tell classes apart."""
 
 from __future__ import annotations
 
@@ -40,3 +40,18 @@ class Mlp(Model, name="mlp"):
             layers.append((Dropout(rate=self.dropout), key))
         layers.append((dense(units=self.labelled(classes), activation=Softmax()), Key("model")))
         return chain(layers, inputs, seed)
+
+
+class SoftmaxRegression(Model, name="softmax_regression"):
+    """y = softmax(x W + b), x one flat vector an example: multinomial logistic regression (Bishop, Pattern
+    Recognition and Machine Learning, 2006, section 4.3.4). With cross_entropy the problem is convex.
+    """
+
+    kernel_initializer: Initializer = Field(default=Zeros(), description="first values of the kernel W")
+    bias_initializer: Initializer = Field(default=Zeros(), description="first values of the bias b")
+
+    def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
+        mlp = Mlp(
+            hidden=(), kernel_initializer=self.kernel_initializer, bias_initializer=self.bias_initializer
+        )
+        return mlp.connect(inputs, self.labelled(classes), seed)

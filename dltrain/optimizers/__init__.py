@@ -1,7 +1,6 @@
 """Optimizers and learning rate schedules: formulas in the graph, one class each."""
 
-from dltrain.optimizers.adam import Adam, AdamW, Nadam
-from dltrain.optimizers.adaptive import Adadelta, Adagrad, RmsProp
+from dltrain.optimizers.adaptive import Adadelta, Adagrad, Adam, AdamW, Nadam, RmsProp
 from dltrain.optimizers.lion import Lion
 from dltrain.optimizers.optimizer import LearningRate, Optimizer
 from dltrain.optimizers.schedules import Constant, Cosine, Exponential, OneCycle, Schedule, StepDecay

@@ -1,4 +1,4 @@
-"""rmsprop, adagrad, adadelta: steps divided by the size that a number's gradients have had."""
+"""adam, adamw, nadam, rmsprop, adagrad, adadelta: steps divided by the size that gradients have had."""
 
 from __future__ import annotations
 
@@ -7,6 +7,65 @@ from pydantic import Field
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
 from dltrain.optimizers.optimizer import LearningRate, Optimizer, Step
+
+
+class Adam(Optimizer, name="adam"):
+    """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2; m' = m / (1 - beta1^t);
+    v' = v / (1 - beta2^t); p <- p - rate * m' / (sqrt(v') + epsilon) (Kingma and Ba, 2015, algorithm 1).
+
+    m and v start at 0; epsilon is outside of the root.
+    """
+
+    learning_rate: LearningRate = Field(default=0.001, kw_only=False)
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="share of the gradients' average a step keeps")
+    beta2: float = Field(default=0.999, ge=0, lt=1, description="share of the squares' average a step keeps")
+    epsilon: float = Field(default=1e-8, gt=0, description="added to the root, so that it is never 0")
+
+    def update(self, step: Step) -> Tensor:
+        m = step.average("m", step.gradient, self.beta1)
+        v = step.average("v", ops.square(step.gradient), self.beta2)
+        v_hat = v / _correction(self.beta2, step)
+        change = step.learning_rate * self.first_moment(m, step) / (ops.sqrt(v_hat) + self.epsilon)
+        return self.decayed(step) - change
+
+    def first_moment(self, m: Tensor, step: Step) -> Tensor:
+        """m', the corrected first moment."""
+        return m / _correction(self.beta1, step)
+
+    def decayed(self, step: Step) -> Tensor:
+        """The parameters after weight decay, of which adam has none."""
+        return step.parameters
+
+
+def _correction(beta: float, step: Step, ahead: int = 0) -> Tensor:
+    """1 - beta^(t + ahead): by how much an average that began at 0 is too small."""
+    return step.scalar(1 - ops.power(beta, step.count + ahead))
+
+
+class AdamW(Adam, name="adamw"):
+    """adam with p <- p - rate * weight_decay * p beside its own step: decoupled weight decay (Loshchilov and
+    Hutter, 2019, algorithm 2, whose schedule multiplier times alpha is `rate` here).
+
+    Only weights (variables of rank 2 or more) decay; biases and the gamma and beta of normalizations don't.
+    """
+
+    weight_decay: float = Field(default=0.01, ge=0, description="share of a weight lost, times learning_rate")
+
+    def decayed(self, step: Step) -> Tensor:
+        if not self.weight_decay:
+            return step.parameters
+        return step.parameters - step.learning_rate * self.weight_decay * (step.weights() * step.parameters)
+
+
+class Nadam(Adam, name="nadam"):
+    """adam with Nesterov's look-ahead: in place of m / (1 - beta1^t) there is
+    beta1 m / (1 - beta1^(t + 1)) + (1 - beta1) g / (1 - beta1^t)
+    (Dozat, 2016, algorithm 2, with a constant mu).
+    """
+
+    def first_moment(self, m: Tensor, step: Step) -> Tensor:
+        ahead = self.beta1 * m / _correction(self.beta1, step, ahead=1)
+        return ahead + (1 - self.beta1) * step.gradient / _correction(self.beta1, step)
 
 
 class RmsProp(Optimizer, name="rmsprop"):

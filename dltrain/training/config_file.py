@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dltrain.config import Document, apply_overrides, load_document, parse
 from dltrain.errors import DltrainError
-from dltrain.places import Key, Place
+from dltrain.places import Place
 from dltrain.training.run_config import RunConfig
 
 
@@ -25,14 +25,10 @@ def load_config(path: Path, overrides: Sequence[str]) -> tuple[Document, RunConf
 @contextmanager
 def located(document: Document) -> Iterator[None]:
     """Puts the file's positions in place of the config's keys in the errors of the block."""
-
-    def find(key: Key) -> str:
-        return f"{document.position(key.path)} ({key})"
-
     try:
         yield
     except DltrainError as error:
         for problem in error.problems:
             if isinstance(problem.where, Place):
-                problem.where = problem.where.resolved(find)
+                problem.where = problem.where.resolved(lambda key: f"{document.position(key.path)} ({key})")
         raise
