@@ -180,7 +180,7 @@ def _built(
     if fast:
         run.evaluation_batches = FAST_EVALUATION_BATCHES
     for requirement in required:
-        requirement.check_known(run.data.splits, run.network.evaluation.scalars)
+        requirement.check_known(run.data.splits, run.network.scalars)
     return run
 
 

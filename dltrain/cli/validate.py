@@ -67,7 +67,7 @@ def _description(run: Run) -> list[str]:
         *_layers(run),
         f"cost       {config.cost.component_name}",
         f"optimizer  {config.optimizer.component_name}",
-        f"metrics    {', '.join(['loss', *network.evaluation.metrics])}",
+        f"metrics    {', '.join(network.figures)}",
         f"train      {total} steps, {per_epoch} an epoch",
     ]
 

@@ -122,7 +122,7 @@ def batch_function(run: Run, mode: Mode) -> tuple[BatchFunction, int]:
     config, network = run.config.train, run.network
     if mode == "training":
         return BatchFunction(run.session, run.training), config.batch_size
-    evaluating = network.evaluating(network.evaluation.figures)
+    evaluating = network.evaluating(network.figures)
     return BatchFunction(run.session, evaluating), config.evaluation_batch_size
 
 

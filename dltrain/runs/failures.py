@@ -79,7 +79,7 @@ class Failure:
             if array is None or array.dtype != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
                 raise damaged(checkpoint.path, f"it holds no batch for {tensor.name}")
             feeds[tensor] = array
-        evaluating = network.evaluating(network.evaluation.scalars)
+        evaluating = network.evaluating(network.scalars)
         programs = {program.guards[0].name: program for program in (training, evaluating)}
         program = programs.get(saved.failure.loss)
         if program is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shlex
 from collections.abc import Callable, Sequence
@@ -11,21 +10,17 @@ from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
-from dltrain.errors import RunError, UsageError
+from dltrain.errors import RunError
 from dltrain.files.atomic import sync_folder
 from dltrain.files.storage_errors import storage_errors
+from dltrain.training.run_config import RunConfig
 
 SUFFIX_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def new_run_folder(runs: Path, name: str, now: datetime) -> Path:
     """Makes a directory with a new name below `runs`; at any moment, only one process can make it."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise UsageError(
-            "bad name for a run",
-            where=repr(name),
-            fix="use 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first",
-        )
+    RunConfig.check_name(name)
     with storage_errors(runs, "cannot create run directory"):
         runs.mkdir(parents=True, exist_ok=True)
         while True:

@@ -81,5 +81,5 @@ class EventReporter:
         split = self._data.splits.get("validation", self._data.splits["train"])
         inputs = np.empty((min(PICTURES, len(split)), *self._data.input_shape), np.float32)
         split.gather(np.arange(len(inputs)), inputs=inputs)
-        outputs = self._session.run(self._network.evaluation.output, {self._network.inputs: inputs})
+        outputs = self._session.run(self._network.output, {self._network.inputs: inputs})
         return np.concatenate([np.concatenate(list(images), axis=1) for images in (inputs, outputs)])

@@ -254,7 +254,7 @@ class Run:
 
     @property
     def _columns(self) -> dict[str, Sequence[str]]:
-        figures = self.network.evaluation.scalars if "validation" in self.data.splits else ()
+        figures = self.network.scalars if "validation" in self.data.splits else ()
         return {"train": ["loss"], "validation": figures}
 
     def _open_files(self, metrics: MetricsFiles) -> None:
@@ -410,7 +410,7 @@ class Run:
         Raises DataError when inputs are so large that what the model gives is not finite.
         """
         scale = np.float32(self.config.dataset.input_scale(inputs.dtype))
-        function = self.session.make_callable(self.network.evaluation.output, [self.network.inputs])
+        function = self.session.make_callable(self.network.output, [self.network.inputs])
         batches = batches_of(np.arange(len(inputs)), self.config.train.evaluation_batch_size)
         with np.errstate(over="ignore"):
             outputs = np.concatenate([function(inputs[index] * scale) for index in batches])

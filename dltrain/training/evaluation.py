@@ -39,9 +39,8 @@ class Evaluator:
         batches: int | None = None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        evaluation = network.evaluation
-        self._names = tuple(evaluation.figures if names is None else names)
-        self._sums = evaluation.sums
+        self._names = tuple(network.figures if names is None else names)
+        self._sums = network.sums
         self._batch_size = network.config.train.evaluation_batch_size
         self._batches = batches
         self._should_stop = should_stop

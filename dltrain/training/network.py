@@ -17,39 +17,15 @@ from dltrain.training.run_config import RunConfig
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What evaluating a batch computes.
-
-    Attributes:
-        output: float32[batch, ...]: probabilities of the classes, or a reconstruction.
-        loss: the cost of a batch, without penalty, scalar.
-        metrics: figures of a batch by name.
-        sums: the names of those that add up over batches; the others are means over examples.
-    """
-
-    output: Tensor
-    loss: Tensor
-    metrics: Mapping[str, Tensor]
-    sums: frozenset[str]
-
-    @property
-    def figures(self) -> dict[str, Tensor]:
-        """All figures by name, the loss first."""
-        return {"loss": self.loss, **self.metrics}
-
-    @property
-    def scalars(self) -> tuple[str, ...]:
-        """Names of all figures that are one number, the loss first."""
-        return ("loss", *(name for name, tensor in self.metrics.items() if not tensor.shape))
-
-
-@dataclass(frozen=True)
 class Network:
     """A model in a graph of its own, ready to be evaluated.
 
     Attributes:
         inputs: placeholder, float32[batch, *input_shape].
         targets: placeholder, int64[batch]; `inputs` itself where the target is the input.
+        output: float32[batch, ...]: probabilities of the classes, or a reconstruction.
+        figures: of a batch, by name: "loss", the cost without penalty, scalar; then the metrics.
+        sums: the names of those figures that add up over batches; the others are means over examples.
     """
 
     config: RunConfig
@@ -57,7 +33,14 @@ class Network:
     inputs: Tensor
     targets: Tensor
     model: BuiltModel
-    evaluation: Evaluation
+    output: Tensor
+    figures: Mapping[str, Tensor]
+    sums: frozenset[str]
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Names of all figures that are one number, the loss first."""
+        return tuple(name for name, tensor in self.figures.items() if not tensor.shape)
 
     @property
     def fed(self) -> list[Tensor]:
@@ -71,9 +54,8 @@ class Network:
 
     def evaluating(self, names: Iterable[str]) -> Program:
         """The figures of these names, for a batch."""
-        evaluation = self.evaluation
-        fetches = tuple(evaluation.figures[name] for name in names)
-        return Program(tuple(self.fed), fetches, guards=(evaluation.loss,))
+        fetches = tuple(self.figures[name] for name in names)
+        return Program(tuple(self.fed), fetches, guards=(self.figures["loss"],))
 
     def add_training(self, total_steps: int) -> Program:
         """Applies the model once more, for training, and adds the optimizer; to be called once.
@@ -130,22 +112,14 @@ def build_network(config: RunConfig, input_shape: tuple[int, ...], classes: int 
             targets = inputs if classes is None else placeholder("int64", ("batch",), name="target")
         model = config.model.build(inputs.spec, classes, config.seed)
         with name_scope("evaluation"):
-            evaluation = _evaluation(config, model, inputs, targets)
-    return Network(config, graph, inputs, targets, model, evaluation)
-
-
-def _evaluation(config: RunConfig, model: BuiltModel, inputs: Tensor, targets: Tensor) -> Evaluation:
-    forward = model(inputs, training=False)
-    with source(Key("cost")):
-        loss = config.cost(forward, targets)
-    metrics: dict[str, Tensor] = {}
-    for number, metric in enumerate(config.used_metrics):
-        name = metric.component_name
-        if name in metrics:
-            raise ConfigError(
-                f"metric {name!r} is given twice", where=Key("metrics", number), fix="keep one of them"
-            )
-        with source(Key("metrics", number)):
-            metrics[name] = metric.build(forward, targets)
+            forward = model(inputs, training=False)
+            with source(Key("cost")):
+                figures = {"loss": config.cost(forward, targets)}
+            for number, metric in enumerate(config.used_metrics):
+                name, key = metric.component_name, Key("metrics", number)
+                if name in figures:
+                    raise ConfigError(f"metric {name!r} is given twice", where=key, fix="keep one of them")
+                with source(key):
+                    figures[name] = metric.build(forward, targets)
     sums = frozenset(m.component_name for m in config.used_metrics if m.reduction == "sum")
-    return Evaluation(forward.output, loss, metrics, sums)
+    return Network(config, graph, inputs, targets, model, forward.output, figures, sums)

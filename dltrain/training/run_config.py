@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from dltrain.config import Section, dump
 from dltrain.config.text import quoted
@@ -123,16 +123,14 @@ class RunConfig(Section):
     )
     train: Train = Field(description="the iteration loop")
 
-    @model_validator(mode="after")
-    def _check_name(self) -> Self:
-        if self.name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name):
-            raise ConfigError(
-                "bad name for a run",
-                where=Key("name"),
-                why=f"it is {quoted(self.name)}",
-                fix="use 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first",
-            )
-        return self
+    @field_validator("name")
+    @classmethod
+    def check_name(cls, name: str | None) -> str | None:
+        """Raises ConfigError for what no name of a folder should begin with."""
+        if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            fix = "use 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first"
+            raise ConfigError("bad name for a run", why=f"it is {quoted(name)}", fix=fix)
+        return name
 
     @property
     def used_metrics(self) -> tuple[Metric, ...]:

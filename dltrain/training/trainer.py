@@ -65,12 +65,25 @@ class Trainer:
         variables then are as they were before that step.
         """
         state = self.state
-        run_step, evaluate = BatchFunction(self.session, self.training), self._evaluator()
+        run_step = BatchFunction(self.session, self.training)
+        evaluate = Evaluator(
+            self.session,
+            self.network,
+            names=self.network.scalars,
+            batches=self.evaluation_batches,
+            should_stop=self.should_stop,
+        )
         if not self._reason_to_end():  # compiled while nobody minds being interrupted
             run_step.bound(min(self.config.batch_size, len(self.train)))
             if "validation" in self.data.splits:
                 evaluate.compile(self.data.splits["validation"])
-        yield self._started()
+        yield Started(
+            parameters=self.network.parameters,
+            total_steps=self.total_steps,
+            total_epochs=-(-self.total_steps // self.steps_per_epoch),
+            steps_per_epoch=self.steps_per_epoch,
+            start_step=state.step,
+        )
         while not (reason := self._reason_to_end()):
             started, first = perf_counter(), state.examples
             for batch in self._remaining_batches():
@@ -105,15 +118,6 @@ class Trainer:
                 yield self._saved(best)
         yield Finished(state.step, state.last_epoch, reason, state.best_step, state.best, state.final)
 
-    def _started(self) -> Started:
-        return Started(
-            parameters=self.network.parameters,
-            total_steps=self.total_steps,
-            total_epochs=-(-self.total_steps // self.steps_per_epoch),
-            steps_per_epoch=self.steps_per_epoch,
-            start_step=self.state.step,
-        )
-
     def _reason_to_end(self) -> str | None:
         """Why nothing is left to do; every step is followed by an evaluation, the last one too."""
         if self.state.evaluated_step >= self.total_steps:
@@ -146,23 +150,12 @@ class Trainer:
         """The loss before the step, and its learning rate."""
         state = self.state
         try:
-            loss, learning_rate = run_step(self.train, batch, state.first_loss if state.step else None)
+            return run_step(self.train, batch, state.first_loss if state.step else None)
         except DivergedBatch as error:
             error.what = f"training diverged at step {state.step + 1} (epoch {state.epoch})"
             if not state.step:  # no update is to blame
                 error.fix = "scale the data, or choose another cost or other initial values"
             raise
-        return loss, learning_rate
-
-    def _evaluator(self) -> Evaluator:
-        figures = self.network.evaluation.scalars
-        return Evaluator(
-            self.session,
-            self.network,
-            names=figures,
-            batches=self.evaluation_batches,
-            should_stop=self.should_stop,
-        )
 
     def _validated(self, evaluate: Evaluator) -> dict[str, float]:
         """The figures of the validation split; none where there is no such split."""
@@ -184,11 +177,11 @@ def check_watched(network: Network, data: Data) -> None:
     """
     train = network.config.train
     for key, watch in (("keep_best", train.keep_best), ("early_stopping", train.early_stopping)):
-        if watch is not None and watch.metric not in network.evaluation.scalars:
+        if watch is not None and watch.metric not in network.scalars:
             raise ConfigError(
                 f"train.{key} watches {watch.metric!r}, which is not computed",
                 where=Key("train", key, "metric"),
-                why=f"the figures are {', '.join(network.evaluation.scalars)}",
+                why=f"the figures are {', '.join(network.scalars)}",
                 fix="use one of them, or add the metric to 'metrics'",
             )
     if train.early_stopping and "validation" not in data.splits:
