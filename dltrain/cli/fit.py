@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -21,7 +22,6 @@ from dltrain.cli.signals import Signals, StopFlag
 from dltrain.config import Document, apply_overrides, parse
 from dltrain.errors import RunError, StoppedError
 from dltrain.execution.session import Kernels
-from dltrain.files.user_paths import expand_user
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.run import Run
 from dltrain.training.config_file import load_config, located
@@ -101,11 +101,11 @@ def fit(
         changes = overrides if config is None else (config, *overrides)
         opened = _resumed(resume, changes, fast, required, kernels)
     elif config is not None:
-        if "=" in config and not expand_user(config).exists():
+        if "=" in config and not os.path.exists(os.path.expanduser(config)):
             raise click.UsageError(f"missing CONFIG before {config}: give a YAML file, or --resume RUN")
         if name is not None:
             overrides = (*overrides, f"name={json.dumps(name)}")
-        opened = _started(expand_user(config), overrides, run_dir, fast, required, kernels)
+        opened = _started(Path(config), overrides, run_dir, fast, required, kernels)
     else:
         raise click.UsageError("missing CONFIG: give a YAML file, or --resume RUN")
     shows = Progress("none" if quiet else progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import click
 
 from dltrain.cli.progress import STYLES
-from dltrain.files.user_paths import expand_user
 
 MOST_THREADS = 2**15  # more than a process can have on most systems
 
@@ -21,7 +21,7 @@ class UserPath(click.Path):
         super().__init__(file_okay=file_okay, path_type=Path)
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        return super().convert(expand_user(value), parameter, context)
+        return super().convert(os.path.expanduser(value), parameter, context)
 
 
 def complete_runs(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

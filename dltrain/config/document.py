@@ -13,7 +13,6 @@ from dltrain.config.strict_yaml import KeyPath, read_yaml
 from dltrain.config.text import nearest, shown
 from dltrain.errors import ConfigError, printable
 from dltrain.files.plain import open_plain_file
-from dltrain.files.user_paths import expand_user
 from dltrain.places import Place, Position
 
 LARGEST_FILE = 2**16  # bytes, of which the worst take half a second to read; a config has a thousand
@@ -57,7 +56,7 @@ def load_document(path: str | os.PathLike[str]) -> Document:
         ConfigError: there is no such file, it cannot be read, is no plain file or link to one, has more than
             64 KiB, is not UTF-8, or is not strict YAML with a mapping at its top.
     """
-    path = expand_user(path)
+    path = Path(os.path.expanduser(path))  # which leaves `~nobody` as it is
     name = printable(str(path))
     if os.path.isdir(path):
         fix = _nearby(path / "config.yaml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -20,7 +21,6 @@ from dltrain.datasets.order import validation_choice
 from dltrain.datasets.reading import described
 from dltrain.datasets.split import Split
 from dltrain.errors import ConfigError, DataError, DltrainWarning
-from dltrain.files.user_paths import expand_user
 from dltrain.places import Key
 
 Target = Literal["label", "input"]
@@ -86,7 +86,7 @@ class Dataset(Component, kind="dataset"):
     @field_validator("*", mode="after")
     @classmethod
     def _expand_user(cls, value: Any) -> Any:
-        return expand_user(value) if isinstance(value, Path) else value
+        return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
 
     @property
     def paths(self) -> dict[str, Path]:

@@ -81,17 +81,12 @@ def _open_if_right(path: Path, stamp: bytes) -> BinaryIO | None:
         file = os.fdopen(open_plain_file(path, error=DataError), "rb")
     except (FileNotFoundError, DataError):
         return None
-    header = file.read(HEADER.size)
-    if header[:-4] == stamp and _checksum(file) == int.from_bytes(header[-4:], "little"):
+    header, checksum = file.read(HEADER.size), 0
+    # Read, not mapped: pages that are only mapped to be checked would count as this process's memory.
+    while header[:-4] == stamp and (part := file.read(CHUNK // 4)):
+        checksum = zlib.crc32(part, checksum)
+    if header == stamp + checksum.to_bytes(4, "little"):
         file.seek(HEADER.size)
         return file
     file.close()
     return None
-
-
-def _checksum(file: BinaryIO) -> int:
-    # Read, not mapped: pages that are only mapped to be checked would count as this process's memory.
-    checksum = 0
-    while part := file.read(CHUNK // 4):
-        checksum = zlib.crc32(part, checksum)
-    return checksum

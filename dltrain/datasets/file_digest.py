@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Self
 
 from dltrain.datasets.reading import open_data_file
-from dltrain.files.storage_errors import storage_errors
 
 BLOCK, BLOCKS = 2**13, 32  # bytes of one, and how many: a file no larger than all of them is hashed whole
 
@@ -42,7 +41,7 @@ class FileDigest:
             DataError: it is missing, or no plain file.
             StorageError: it cannot be read.
         """
-        with storage_errors(path, "cannot read the file"), open_data_file(path) as file:
+        with open_data_file(path) as file:
             status, digest = os.fstat(file.fileno()), hashlib.sha256()
             # From the first block's start to the last one's; in a small file they follow each other.
             stretch = max(status.st_size - BLOCK, (BLOCKS - 1) * BLOCK)
@@ -60,5 +59,5 @@ class FileDigest:
 
         Raises: as `of`.
         """
-        with storage_errors(self.path, "cannot read the file"), open_data_file(self.path) as file:
+        with open_data_file(self.path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -34,7 +34,6 @@ from dltrain.datasets.reading import (
     promise,
 )
 from dltrain.errors import ConfigError, DataError
-from dltrain.files.storage_errors import storage_errors
 from dltrain.places import Key
 
 ELEMENT_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -93,7 +92,7 @@ def read_idx(path: str | os.PathLike[str], *, keep_decompressed: bool = False) -
         DataError: the file is missing, is not IDX, is truncated, has bytes left over or fails its checksum.
         StorageError: the file cannot be read.
     """
-    with storage_errors(path, "cannot read the file"), open_data_file(path) as file:
+    with open_data_file(path) as file:
         try:
             stream, compressed = open_content(file)
             if not compressed:

@@ -36,10 +36,7 @@ class Mnist(Dataset, name="mnist"):
     def _find(self, file: PublishedFile) -> Path:
         path = file.find(self.root)
         if path is None:
-            raise DataError(
-                "no MNIST data",
-                where=str(self.root),
-                why=f"no {file.name}.gz in it" if self.root.exists() else "no such folder",
-                fix=f"run `dltrain download-mnist --dir {shlex.quote(str(self.root))}`",
-            )
+            why = f"no {file.name}.gz in it" if self.root.exists() else "no such folder"
+            fix = f"run `dltrain download-mnist --dir {shlex.quote(str(self.root))}`"
+            raise DataError("no MNIST data", where=str(self.root), why=why, fix=fix)
         return path

@@ -29,7 +29,6 @@ from dltrain.datasets.reading import (
     promise,
 )
 from dltrain.errors import DataError
-from dltrain.files.storage_errors import storage_errors
 
 # What zipfile, zlib and NumPy raise about content that they cannot take. RuntimeError is for encrypted
 # entries, the last two are for the text in an array's header.
@@ -73,7 +72,7 @@ def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
         StorageError: the file cannot be read.
     """
     place = os.fspath(path)
-    with storage_errors(path, "cannot read the file"), open_data_file(path) as file:
+    with open_data_file(path) as file:
         try:
             # The warnings are about arrays that Python 2 wrote, which are as good.
             with zipfile.ZipFile(file) as archive, warnings.catch_warnings(action="ignore"):

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dltrain.datasets.reading import CHUNK, open_content
-from dltrain.files.storage_errors import storage_errors
+from dltrain.datasets.reading import CHUNK, open_content, open_data_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class PublishedFile:
 
     def fault(self, path: Path) -> str:
         """What is wrong with the copy at `path`, "" if nothing. Decompresses no more than it must."""
-        with storage_errors(path, "cannot read the file"), open(path, "rb") as file:
+        with open_data_file(path) as file:
             stream, limit = open_content(file)[0], self.content_size
             if self.sha256_of == "gzip":
                 stream, limit = file, self.size_limit

@@ -6,6 +6,8 @@ import gzip
 import math
 import mmap
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from typing import Any, BinaryIO, cast
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 
 from dltrain.errors import DataError
 from dltrain.files.plain import open_plain_file
+from dltrain.files.storage_errors import storage_errors
 
 MAXIMUM_DEFLATE_RATIO = 1032  # bytes that one compressed byte can become (zlib, "Technical Details")
 CHUNK = 2**20
@@ -29,10 +32,21 @@ def require_file(path: str | os.PathLike[str]) -> None:
         )
 
 
-def open_data_file(path: str | os.PathLike[str]) -> BufferedReader:
-    """The file at `path`, or where a link there leads. Raises DataError unless it is a plain one; OSError."""
+@contextmanager
+def open_data_file(path: str | os.PathLike[str]) -> Iterator[BufferedReader]:
+    """The file at `path`, or where a link there leads, open to be read within the block.
+
+    Raises:
+        DataError: there is no plain file.
+        StorageError: it cannot be read; also of what the block raises as OSError.
+    """
     require_file(path)
-    return open(path, "rb", opener=lambda *_: open_plain_file(path, error=DataError, follow_link=True))
+
+    def opened(name: str, _flags: int) -> int:
+        return open_plain_file(name, error=DataError, follow_link=True)
+
+    with storage_errors(path, "cannot read the file"), open(path, "rb", opener=opened) as file:
+        yield file
 
 
 class Damage(ValueError):

@@ -40,7 +40,7 @@ class Split:
         # Taken as bytes: of an array that is not aligned NumPy would first make an aligned copy of it all.
         self._bytes = inputs.reshape(len(inputs), -1).view(np.uint8)
         self._is_float32 = inputs.dtype == np.float32 and inputs.flags.aligned
-        self._stage(0)
+        self._taken = np.empty((0, self._bytes.shape[1]), np.uint8)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -88,12 +88,11 @@ class Split:
             IndexError: a position is beyond the split.
         """
         inputs = np.empty((len(index), *self._inputs.shape[1:]), np.float32)
-        targets = None if self._labels is None else np.empty(len(index), np.int64)
+        labels = None if self._labels is None else np.empty(len(index), np.int64)
         for start in range(0, len(index), AT_ONCE):
             part = slice(start, start + AT_ONCE)
-            labels = None if targets is None else targets[part]
-            self.gather(index[part], inputs=inputs[part], targets=labels)
-        return inputs, inputs if targets is None else targets
+            self.gather(index[part], inputs=inputs[part], targets=None if labels is None else labels[part])
+        return inputs, inputs if labels is None else labels
 
     def gather(
         self,
@@ -141,14 +140,9 @@ class Split:
             self._inputs.take(rows, 0, inputs, "clip")
         else:
             if len(self._taken) != len(rows):
-                self._stage(len(rows))
+                self._taken = np.empty((len(rows), self._bytes.shape[1]), np.uint8)
             self._bytes.take(rows, 0, self._taken, "clip")
-            # Faster than to convert and multiply at once.
-            np.copyto(inputs, self._stored, casting="same_kind")
+            stored = self._taken.view(self._inputs.dtype).reshape(len(rows), *self._inputs.shape[1:])
+            np.copyto(inputs, stored, casting="same_kind")  # faster than to convert and multiply at once
         if self._scale != 1:
             np.multiply(inputs, self._scale, out=inputs)
-
-    def _stage(self, count: int) -> None:
-        """Memory for so many examples as they are stored."""
-        self._taken = np.empty((count, self._bytes.shape[1]), np.uint8)
-        self._stored = self._taken.view(self._inputs.dtype).reshape(count, *self._inputs.shape[1:])

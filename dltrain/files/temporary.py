@@ -63,11 +63,10 @@ def _locked(path: Path, *, wait: bool) -> Iterator[bool]:
         yield False
         return
     try:
-        try:
+        locked = False
+        with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             locked = True
-        except OSError:
-            locked = False
         yield locked
     finally:
         os.close(descriptor)
