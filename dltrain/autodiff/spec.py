@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -61,16 +61,20 @@ class Spec:
         return self.dtype.kind == "f"
 
     @property
+    def names(self) -> list[str]:
+        """The named dimensions."""
+        return [dimension for dimension in self.shape if isinstance(dimension, str)]
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """The shape, when every dimension is a size.
 
         Raises:
             GraphError: a dimension is still a name.
         """
-        sizes = tuple(size for size in self.shape if isinstance(size, int))
-        if len(sizes) != len(self.shape):
+        if str in map(type, self.shape):
             raise GraphError(f"a named dimension of {self} has no size yet")
-        return sizes
+        return cast("tuple[int, ...]", self.shape)
 
     def with_shape(self, shape: Iterable[Dimension]) -> Spec:
         return Spec(tuple(shape), self.dtype)
@@ -80,6 +84,8 @@ class Spec:
 
     def bind(self, sizes: Mapping[str, int]) -> Spec:
         """The same with each named dimension replaced by its size, where `sizes` has one."""
+        if str not in map(type, self.shape):
+            return self
         return self.with_shape(
             sizes.get(dimension, dimension) if isinstance(dimension, str) else dimension
             for dimension in self.shape
@@ -126,7 +132,7 @@ def as_shape(shape: Iterable[Dimension]) -> Shape:
     checked: list[Dimension] = []
     for dimension in shape:
         if isinstance(dimension, str) and dimension:
-            checked.append(dimension)
+            checked.append(str(dimension))
         elif isinstance(dimension, int | np.integer) and not isinstance(dimension, bool) and dimension >= 0:
             checked.append(int(dimension))
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ Node = TypeVar("Node")
 
 
 def postorder(
-    roots: Sequence[Node], inputs: Callable[[Node], Iterable[Node]] = attrgetter("inputs")
+    roots: Sequence[Node], inputs: Callable[[Node], Sequence[Node]] = attrgetter("inputs")
 ) -> list[Node]:
     """The roots and all nodes that they are computed from, each once and after its inputs.
 
@@ -24,13 +24,15 @@ def postorder(
     """
     order: list[Node] = []
     seen: set[Node] = set()
-    stack = [(root, False) for root in reversed(roots)]
+    stack: list[Node | None] = [*reversed(roots)]
     while stack:
-        node, inputs_done = stack.pop()
-        if inputs_done:
-            order.append(node)
+        node = stack.pop()
+        if node is None:  # the inputs of the node below are done
+            done = stack.pop()
+            assert done is not None
+            order.append(done)
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            stack.extend((source, False) for source in reversed([*inputs(node)]))
+            stack += (node, None)
+            stack += inputs(node)[::-1]
     return order

@@ -76,7 +76,7 @@ class Lowered:
         """With `transform` applied to every node after it was applied to the node's inputs."""
         new: dict[Node, Node] = {}
         for node in postorder(self.results):
-            new[node] = transform(node.with_inputs(tuple(new[source] for source in node.inputs)))
+            new[node] = transform(node.with_inputs(tuple([new[source] for source in node.inputs])))
         return self.replaced(new)
 
     def replaced(self, new: Mapping[Node, Node]) -> Lowered:
@@ -115,7 +115,7 @@ def lower(program: Program, sizes: Mapping[str, int]) -> Lowered:
 
 def _lowered(tensor: Tensor, nodes: Mapping[Tensor, Node], fed: bool, sizes: Mapping[str, int]) -> Node:
     spec = tensor.spec.bind(sizes)
-    if unbound := [name for name in spec.shape if isinstance(name, str)]:
+    if unbound := spec.names:
         raise GraphError(
             f"dimension {unbound[0]!r} of {tensor.name} {tensor.spec} has no size",
             where=tensor.source,
@@ -129,7 +129,7 @@ def _lowered(tensor: Tensor, nodes: Mapping[Tensor, Node], fed: bool, sizes: Map
             where=tensor.source,
             fix="give it a value in feed_dict",
         )
-    return Node(tensor.op, tuple(nodes[source] for source in tensor.inputs), spec, tensor)
+    return Node(tensor.op, tuple([nodes[source] for source in tensor.inputs]), spec, tensor)
 
 
 class KernelError(Exception):

@@ -29,7 +29,7 @@ class Function:
     def __init__(self, session: Session, program: Program, structure: Fetches) -> None:
         self._session, self._structure = session, structure
         self.program = program
-        dimensions = [name for tensor in program.inputs for name in tensor.shape if isinstance(name, str)]
+        dimensions = [name for tensor in program.inputs for name in tensor.spec.names]
         self._dimensions = tuple(dict.fromkeys(dimensions))
         self._bound: dict[tuple[int, ...], BoundFunction] = {}
 

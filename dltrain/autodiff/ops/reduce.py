@@ -73,7 +73,7 @@ def _add_up(x: Array, axes: tuple[int, ...], out: Array, keepdims: bool) -> None
     So it does along all axes but the innermost ones, and 2^25 ones of float32 would be 2^24. Here at most
     BLOCK numbers are added to each other before their sum is added to others.
     """
-    if x.dtype.kind == "f" and _count(x, axes) > BLOCK:
+    if x.size > BLOCK and x.dtype.kind == "f" and _count(x, axes) > BLOCK:
         outer = _outer_axes(x, axes)
         if _count(x, outer) > BLOCK:
             for axis in outer:

@@ -16,7 +16,7 @@ from dltrain.compiler.storage import aligned_empty
 
 Call = Callable[[], object]
 
-TILE = 16_384  # elements of each array in a tile: four float32 arrays of it fill a quarter of a 1 MiB cache
+TILE = 32_768  # elements of each array in a tile: four float32 arrays of it fill half of a 1 MiB cache
 MOST_TILES = 512  # beyond that tiles grow, so that a plan stays small
 
 
@@ -45,7 +45,7 @@ class Scratch:
     def array(self, row: int, node: Node, shape: tuple[int, ...]) -> Array:
         needed = prod(shape) * node.spec.dtype.itemsize
         while len(self._rows) <= row:
-            self._rows.append(aligned_empty(TILE * 8, np.dtype(np.uint8)))
+            self._rows.append(aligned_empty(TILE * 4, np.dtype(np.uint8)))
         memory = self._rows[row]
         if needed > memory.nbytes:
             memory = aligned_empty(needed, np.dtype(np.uint8))
