@@ -16,7 +16,8 @@ import click
 
 from dltrain.cli.options import UserPath, complete_runs, computing_options, progress_option, quiet_option
 from dltrain.cli.printing import say, warn
-from dltrain.cli.progress import Progress, shown_result
+from dltrain.cli.progress import Progress
+from dltrain.cli.quantities import shown_result
 from dltrain.cli.requirements import Requirement
 from dltrain.cli.signals import Signals, StopFlag
 from dltrain.config import Document, apply_overrides, parse
@@ -25,7 +26,6 @@ from dltrain.execution.session import Kernels
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.run import Run
 from dltrain.training.config_file import load_config, located
-from dltrain.training.evaluation import Figures
 from dltrain.training.records import Finished
 from dltrain.training.run_config import CHANGEABLE, RunConfig
 
@@ -114,7 +114,10 @@ def fit(
         with opened as (document, run), located(document):
             finished = _train(run, shows, StopFlag(signals))
             figures = run.evaluate_best(dict.fromkeys(["test", *(each.split for each in required)]))
-            result = [] if quiet else _result(run, finished, figures["test"])
+            if not quiet:
+                test = f"test {shown_result(figures['test'])}  (best checkpoint, step {finished.best_step})"
+                reason = [] if finished.reason == "completed" else [finished.reason]
+                result = [*reason, test, str(run.directory.path)]
             for requirement in required:
                 requirement.check_met(float(figures[requirement.split][requirement.metric]))
     finally:  # the run is closed: what run.json says of it does not depend on whether this can be printed
@@ -201,14 +204,6 @@ def _train(run: Run, shows: Progress, stop: StopFlag) -> Finished:
         signal_number=stop.signal_number,
         fix=f"to go on: dltrain fit --resume {shlex.quote(str(run.directory.path))}",
     )
-
-
-def _result(run: Run, finished: Finished, test: Figures) -> list[str]:
-    return [
-        *([] if finished.reason == "completed" else [finished.reason]),
-        f"test {shown_result(test)}  (best checkpoint, step {finished.best_step})",
-        str(run.directory.path),
-    ]
 
 
 def _command() -> list[str]:

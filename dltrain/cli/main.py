@@ -93,10 +93,6 @@ def _run(words: list[str], signals: Signals) -> int:
             sys.stdout.flush()
         finally:
             signals.raises = False
-    except BrokenPipeError as error:  # whoever read the output has left, as `| head` does: nothing to say
-        from dltrain.errors import ending
-
-        exit_code = ending(error).exit_code
     except (Exception, KeyboardInterrupt) as error:
         signals.reported = True
         exit_code = _report(error, debug)
@@ -126,10 +122,9 @@ def _dispatch(name: str, arguments: list[str], signals: Signals) -> None:
 
 def loaded(name: str) -> click.Command:
     """The command of that name, with all that it imports."""
-    from importlib import import_module
+    from pkgutil import resolve_name
 
-    module, attribute = COMMANDS[name][0].split(":")
-    command: click.Command = getattr(import_module(module), attribute)
+    command: click.Command = resolve_name(COMMANDS[name][0])
     return command
 
 
@@ -145,10 +140,7 @@ def _run_command(name: str, arguments: list[str], signals: Signals) -> None:
     command = loaded(name)
     signals.raise_from_now()
     try:
-        with (
-            warnings_as_lines(),
-            command.make_context(f"dltrain {name}", arguments, obj=signals) as context,
-        ):
+        with warnings_as_lines(), command.make_context(f"dltrain {name}", arguments, obj=signals) as context:
             command.invoke(context)
     except click.exceptions.Exit:  # --help, after it has printed
         pass
@@ -176,9 +168,8 @@ def _unknown(name: str) -> DltrainError:
 
     kind, known = ("option", OPTIONS) if name.startswith("-") else ("command", COMMANDS)
     near = get_close_matches(name, known, n=1)
-    return UsageError(
-        f"no such {kind}: {name}", fix=f"did you mean {near[0]}?" if near else "see `dltrain --help`"
-    )
+    fix = f"did you mean {near[0]}?" if near else "see `dltrain --help`"
+    return UsageError(f"no such {kind}: {name}", fix=fix)
 
 
 def _usage_error(error: click.ClickException, command: str) -> DltrainError:
@@ -201,6 +192,8 @@ def _report(error: BaseException, debug: bool) -> int:
     from dltrain.errors import Bug, ending, printable
 
     user_error = ending(error)
+    if isinstance(error, BrokenPipeError):  # whoever read the output has left, as `| head` does
+        return user_error.exit_code
     lines = [f"dltrain: error: {line}" for line in user_error.lines]
     if debug or isinstance(user_error, Bug):
         import traceback

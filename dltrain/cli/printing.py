@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 import click
 
@@ -30,18 +30,11 @@ def warnings_as_lines() -> Iterator[None]:
         warnings.simplefilter("default", DltrainWarning)
         show = warnings.showwarning
 
-        def show_in_a_line(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
+        def in_a_line(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
             if issubclass(category, DltrainWarning):
                 warn(str(message))
             else:
-                show(message, category, filename, lineno, file, line)
+                show(message, category, *args, **kwargs)
 
-        warnings.showwarning = show_in_a_line
+        warnings.showwarning = in_a_line
         yield

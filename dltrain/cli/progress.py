@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dltrain.cli.quantities import shown_figures
 from dltrain.errors import UsageError
 from dltrain.training.records import EpochDone, Record, Started, StepDone
 
@@ -75,9 +75,9 @@ class Progress:
             self._bar.close()
 
     def _line(self, record: EpochDone) -> str:
-        figures = shown(record.train, "train ")
+        figures = shown_figures(record.train, "train ")
         if record.validation:
-            figures += "  " + shown(record.validation, "validation ")
+            figures += "  " + shown_figures(record.validation, "validation ")
         return (
             f"epoch {record.epoch}/{self._epochs}  step {record.step}  {figures}  "
             f"{record.seconds:.1f} s  {record.examples_per_second:,.0f} examples/s"
@@ -96,17 +96,3 @@ def _check_bar() -> None:
             raise
         fix = "unset what is wrong, or give --progress plain"
         raise UsageError("tqdm cannot draw a bar", where=variables, why=str(error), fix=fix) from error
-
-
-def shown(figures: Mapping[str, Any], prefix: str = "") -> str:
-    """Figures that are one number; accuracies in per cent: `loss 0.0561  accuracy 98.41 %`."""
-    return "  ".join(
-        f"{prefix}{name} " + (f"{100 * figure:.2f} %" if "accuracy" in name else f"{figure:.4g}")
-        for name, figure in figures.items()
-        if isinstance(figure, float)
-    )
-
-
-def shown_result(figures: Mapping[str, Any]) -> str:
-    """As `shown`, the loss last."""
-    return shown(dict(sorted(figures.items(), key=lambda figure: figure[0] == "loss")))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def shown_bytes(number: int) -> str:
     """`512 B`, `1.5 KiB`, `2.0 GiB`."""
@@ -18,3 +21,17 @@ def _scaled(number: int, base: int, units: list[str]) -> str:
     while number >= base ** (power + 1) and power + 1 < len(units):
         power += 1
     return f"{number / base**power:.1f} {units[power]}" if power else f"{number} {units[0]}"
+
+
+def shown_figures(figures: Mapping[str, Any], prefix: str = "") -> str:
+    """Figures that are one number; accuracies in per cent: `loss 0.0561  accuracy 98.41 %`."""
+    return "  ".join(
+        f"{prefix}{name} " + (f"{100 * figure:.2f} %" if "accuracy" in name else f"{figure:.4g}")
+        for name, figure in figures.items()
+        if isinstance(figure, float)
+    )
+
+
+def shown_result(figures: Mapping[str, Any]) -> str:
+    """As `shown_figures`, the loss last."""
+    return shown_figures(dict(sorted(figures.items(), key=lambda figure: figure[0] == "loss")))
