@@ -135,14 +135,13 @@ class Dataset(Component, kind="dataset"):
         for part in (train, test):
             self._check_scale(part)
         scale = self.input_scale(train.inputs.dtype)
-        train_rows, validation_rows = validation_choice(len(train.inputs), self._size_of_validation(train))
+        choice = validation_choice(len(train.inputs), self._size_of_validation(train))
         splits = {
-            "train": Split(train.inputs, train.labels, train_rows, scale),
-            "validation": Split(train.inputs, train.labels, validation_rows, scale),
-            "test": Split(test.inputs, test.labels, np.arange(len(test.inputs)), scale),
+            name: Split(train.inputs, train.labels, rows, scale)
+            for name, rows in zip(("train", "validation"), choice, strict=True)
+            if len(rows)
         }
-        if not len(validation_rows):
-            del splits["validation"]
+        splits["test"] = Split(test.inputs, test.labels, np.arange(len(test.inputs)), scale)
         files = tuple(dict.fromkeys(train.files + test.files))
         return Data(splits, input_shape, classes, self.target, files)
 
@@ -175,14 +174,23 @@ class Dataset(Component, kind="dataset"):
 def _checked(part: Examples) -> Examples:
     """The same examples, inputs as they are and labels as int64."""
     _check_inputs(part.inputs, part.inputs_source)
-    if part.labels is None:
+    labels, where = part.labels, part.labels_source
+    if labels is None:
         return part
-    labels = _checked_labels(part.labels, part.labels_source)
+    if labels.ndim != 1 or labels.dtype.kind not in "ui":
+        why = f"it holds {described(labels.shape, labels.dtype)}"
+        fix = "give the number of each example's class, from 0"
+        raise DataError("labels must be one integer an example", where=where, why=why, fix=fix)
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= MOST_CLASSES:
+        why = f"a label is {lowest if lowest < 0 else highest}"
+        fix = f"number the classes from 0; at most {MOST_CLASSES}"
+        raise DataError("label out of range", where=where, why=why, fix=fix)
     if len(part.inputs) != len(labels):
         why = f"{len(labels)} labels for {len(part.inputs)} inputs in {part.inputs_source}"
         fix = "give files that belong together"
-        raise DataError("inputs and labels differ in number", where=part.labels_source, why=why, fix=fix)
-    return replace(part, labels=labels)
+        raise DataError("inputs and labels differ in number", where=where, why=why, fix=fix)
+    return replace(part, labels=labels.astype(np.int64))
 
 
 def _check_inputs(inputs: NDArray[Any], source: str) -> None:
@@ -209,19 +217,6 @@ def _check_inputs(inputs: NDArray[Any], source: str) -> None:
 
 def _is_bytes(inputs: NDArray[Any]) -> bool:
     return inputs.dtype == np.uint8
-
-
-def _checked_labels(labels: NDArray[Any], source: str) -> NDArray[np.int64]:
-    if labels.ndim != 1 or labels.dtype.kind not in "ui":
-        why = f"it holds {described(labels.shape, labels.dtype)}"
-        fix = "give the number of each example's class, from 0"
-        raise DataError("labels must be one integer an example", where=source, why=why, fix=fix)
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= MOST_CLASSES:
-        why = f"a label is {lowest if lowest < 0 else highest}"
-        fix = f"number the classes from 0; at most {MOST_CLASSES}"
-        raise DataError("label out of range", where=source, why=why, fix=fix)
-    return labels.astype(np.int64)
 
 
 def _warn_of_empty_classes(labels: NDArray[np.int64], classes: int, source: str) -> None:

@@ -79,16 +79,14 @@ def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
                 if f"{name}.npy" in archive.namelist():
                     return _read_entry(file, archive, archive.getinfo(f"{name}.npy"))
                 held = ", ".join(member.removesuffix(".npy") for member in archive.namelist()) or "nothing"
+                why, fix = f"it holds {held}", f"save one as {name}"
+                raise DataError(f"no array {name}", where=place, why=why, fix=fix)
         except UNREADABLE as error:
             reason = str(error) or type(error).__name__
         except OSError as error:
             if error.errno != errno.EINVAL:  # what zipfile meets where a damaged directory points before it
                 raise
             reason = "its directory is damaged"
-        else:
-            raise DataError(
-                f"no array {name}", where=place, why=f"it holds {held}", fix=f"save one as {name}"
-            )
     fix = "save it again with numpy.savez"
     raise DataError("damaged .npz file", where=place, why=f"{name}: {reason}", fix=fix)
 

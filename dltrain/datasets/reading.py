@@ -8,6 +8,7 @@ import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BufferedReader
 from typing import Any, BinaryIO, cast
 
@@ -41,11 +42,8 @@ def open_data_file(path: str | os.PathLike[str]) -> Iterator[BufferedReader]:
         StorageError: it cannot be read; also of what the block raises as OSError.
     """
     require_file(path)
-
-    def opened(name: str, _flags: int) -> int:
-        return open_plain_file(name, error=DataError, follow_link=True)
-
-    with storage_errors(path, "cannot read the file"), open(path, "rb", opener=opened) as file:
+    opener = partial(open_plain_file, error=DataError, follow_link=True)
+    with storage_errors(path, "cannot read the file"), open(path, "rb", opener=opener) as file:
         yield file
 
 

@@ -65,7 +65,7 @@ def _transfer_rest(
     except HTTPError as error:
         error.close()
         if error.code == 416 and received:  # the server's file ends before ours: begin again
-            _empty(file)
+            file.truncate(file.seek(0))
             raise _Interrupted("the server's file changed its size") from None
         raise TransferError(f"the server answers {error.code} {error.reason}") from None
     except TimeoutError:
@@ -78,7 +78,7 @@ def _transfer_rest(
             response.status == 206
             and response.headers.get("Content-Range", "").startswith(f"bytes {received}-")
         ):
-            received = _empty(file)
+            received = file.truncate(file.seek(0))
         expected = None if response.length is None else received + response.length
         if expected is not None and expected > size_limit:
             raise TransferError(f"it serves {expected} bytes, more than the file can have")
@@ -176,11 +176,6 @@ def _opener(handler: request.BaseHandler) -> request.OpenerDirector:
     ):
         opener.add_handler(kind())
     return opener
-
-
-def _empty(file: BinaryIO) -> int:
-    file.seek(0)
-    return file.truncate()
 
 
 def _reason(error: Exception) -> str:

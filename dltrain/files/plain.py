@@ -20,16 +20,16 @@ _NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
 
 def open_plain_file(
     path: str | os.PathLike[str],
+    flags: int = os.O_RDONLY,
     *,
     error: type[DltrainError],
-    flags: int = os.O_RDONLY,
     follow_link: bool = False,
 ) -> int:
     """Opens the plain file `path` and returns its descriptor, the caller's to close.
 
     Arguments:
-        error: what to raise when it is no plain file.
         flags: as of `os.open`.
+        error: what to raise when it is no plain file.
         follow_link: whether `path` may be a symbolic link to a plain file, as a user's own may.
 
     Raises OSError, or `error`.
