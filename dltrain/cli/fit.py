@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from dltrain.cli.options import UserPath, complete_runs, computing_options, progress_option, quiet_option
-from dltrain.cli.printing import say, warn
+from dltrain.cli.printing import say
 from dltrain.cli.progress import Progress
 from dltrain.cli.quantities import shown_result
 from dltrain.cli.requirements import Requirement
@@ -167,7 +167,7 @@ def _resumed(
                 fix=f"start a new run; what may change is {', '.join(CHANGEABLE)}",
             )
         run = _built(document, config, fast, required, kernels)
-        with run.resume(directory, command=_command(), warn=warn):
+        with run.resume(directory, command=_command()):
             yield document, run
 
 

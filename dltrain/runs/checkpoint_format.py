@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dltrain.errors import RunError
 from dltrain.files.plain import read_plain_file
+from dltrain.runs.damage import damaged_checkpoint, described
 from dltrain.training.state import Count
 
 FORMAT = 1
@@ -69,14 +70,14 @@ class Manifest(BaseModel):
         data = read_plain_file(path, at_most=_LARGEST_MANIFEST, error=RunError)
         body, seal, end = data.rpartition(_SEAL)
         if not seal or end != hashlib.sha256(body + seal).hexdigest().encode() + b'"\n}\n':
-            raise damaged(path, "its content does not match its SHA-256")
+            raise damaged_checkpoint(path, "its content does not match its SHA-256")
         try:
-            document = json.loads(body + b"}")
+            document = json.loads(body + b"}", object_hook=_from_json)
         except (ValueError, RecursionError) as error:
-            raise damaged(path, f"it is not JSON ({error})") from error
+            raise damaged_checkpoint(path, f"it is not JSON ({error})") from error
         version = document.pop("format", None) if isinstance(document, dict) else None
         if type(version) is not int or version < 0:
-            raise damaged(path, "it names no format version")
+            raise damaged_checkpoint(path, "it names no format version")
         if version > FORMAT:
             raise NewerFormatError(
                 "checkpoint of a later dltrain",
@@ -85,9 +86,9 @@ class Manifest(BaseModel):
                 fix="install a newer dltrain-numpy",
             )
         try:
-            return cls.model_validate(_from_json(document))
+            return cls.model_validate(document)
         except ValidationError as error:
-            raise damaged(path, described(error)) from None
+            raise damaged_checkpoint(path, described(error)) from None
 
 
 def describe_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
@@ -122,31 +123,15 @@ def parse_arrays(path: Path, data: bytes, manifest: Manifest) -> dict[str, np.nd
     import safetensors.numpy  # deferred: reading a run's name or settings needs no library for arrays
 
     if len(data) != manifest.state_bytes or hashlib.sha256(data).hexdigest() != manifest.state_sha256:
-        raise damaged(path, "its content does not match its SHA-256")
+        raise damaged_checkpoint(path, "its content does not match its SHA-256")
     try:
         arrays = safetensors.numpy.load(data)
         described = describe_arrays(arrays)
     except Exception as error:  # whatever the library makes of a file from a stranger
-        raise damaged(path, f"it is no safetensors file of dltrain ({str(error)!r})") from error
+        raise damaged_checkpoint(path, f"it is no safetensors file of dltrain ({str(error)!r})") from error
     if described != manifest.arrays:
-        raise damaged(path, f"its arrays are not those that {MANIFEST} lists")
+        raise damaged_checkpoint(path, f"its arrays are not those that {MANIFEST} lists")
     return {name: arrays[name] for name in manifest.arrays}
-
-
-def damaged(path: Path, why: str) -> RunError:
-    """The error for a checkpoint, or a file of one, that must not be used."""
-    return RunError(
-        "damaged checkpoint",
-        where=str(path),
-        why=why,
-        fix="use another checkpoint of the run, or train again",
-    )
-
-
-def described(error: ValidationError) -> str:
-    """What is wrong first with what a checkpoint says."""
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _to_json(value: Any) -> Any:
@@ -161,11 +146,7 @@ def _to_json(value: Any) -> Any:
     return value
 
 
-def _from_json(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_from_json(item) for item in value]
-    if isinstance(value, dict):
-        if value.keys() == {"float"} and value["float"] in ("nan", "inf", "-inf"):
-            return float(value["float"])
-        return {key: _from_json(item) for key, item in value.items()}
+def _from_json(value: dict[str, Any]) -> Any:
+    if value.keys() == {"float"} and value["float"] in ("nan", "inf", "-inf"):
+        return float(value["float"])
     return value

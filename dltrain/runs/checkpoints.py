@@ -33,10 +33,10 @@ from dltrain.runs.checkpoint_format import (
     Manifest,
     NewerFormatError,
     array_parts,
-    damaged,
     describe_arrays,
     parse_arrays,
 )
+from dltrain.runs.damage import damaged_checkpoint
 
 _NAME = re.compile(r"step-([0-9]{8,18})")
 _REPLACED = re.compile(r"\.(step-[0-9]{8,18})\.replaced")
@@ -280,9 +280,9 @@ def read_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
             manifest = Manifest.read(path / MANIFEST)
             data = read_plain_file(path / STATE, at_most=manifest.state_bytes, error=RunError)
         except FileNotFoundError as error:
-            raise damaged(path, f"{Path(error.filename).name} is missing") from error
+            raise damaged_checkpoint(path, f"{Path(error.filename).name} is missing") from error
     if step is not None and manifest.step != step:
-        raise damaged(path, f"it holds step {manifest.step}")
+        raise damaged_checkpoint(path, f"it holds step {manifest.step}")
     return Checkpoint(
         step=manifest.step,
         epoch=manifest.epoch,

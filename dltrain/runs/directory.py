@@ -11,7 +11,6 @@ runs/mlp-20261123-141502-k3f9/
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import warnings
@@ -19,29 +18,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from dltrain.config import Document, load_document, parse
 from dltrain.datasets import FileDigest
-from dltrain.errors import ConfigError, DltrainError, DltrainWarning, RunError
+from dltrain.errors import ConfigError, DltrainWarning, RunError
 from dltrain.files.atomic import write_atomically
-from dltrain.files.plain import check_plain_folder, open_plain_file, read_plain_file
+from dltrain.files.plain import check_plain_folder, open_plain_file
 from dltrain.files.storage_errors import storage_errors
 from dltrain.files.temporary import remove, remove_temporary, temporary_for
+from dltrain.runs.damage import ORIGINAL_BACK, damaged_file
 from dltrain.runs.lock import RunLock
 from dltrain.runs.names import find_run, new_run_folder
+from dltrain.runs.record import bounded, kept_words, read_record, write_record
 from dltrain.training.run_config import RunConfig
 
 Status = Literal["running", "completed", "stopped", "failed", "diverged"]
-
-LARGEST_RECORD = 2**20  # bytes of run.json as it is written
-_LARGEST_READ = 4 * LARGEST_RECORD  # earlier versions wrote more
-_COUNTED = {"at", "step", "times", "last_at", "last_step"}
-_PARTS_OWN = {*_COUNTED, "command", "train"}  # what each entry of `resumed` has
-_MOST_WORDS, _LONGEST_WORD = 50, 1000  # of a command line that is kept
 
 
 class RunDirectory:
@@ -49,58 +44,31 @@ class RunDirectory:
 
     To write into it, hold its lock: `create` takes it, after `open` call `lock`. As a context manager, it
     releases the lock at the end.
+
+    Attributes:
+        path: the directory; what is in it, see above, may be missing.
+        config, source_config, record_file, metrics, summary, tensorboard, checkpoints, failure: paths in it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.config, self.source_config = path / "config.yaml", path / "config.source.yaml"
+        self.record_file, self.summary = path / "run.json", path / "summary.json"
+        self.metrics, self.tensorboard = path / "metrics.jsonl", path / "tensorboard"
+        self.checkpoints, self.failure = path / "checkpoints", path / "failure"
         self._lock: RunLock | None = None
-        self._id: str | None = None
 
     @property
     def name(self) -> str:
         return self.path.absolute().name
 
-    @property
+    @cached_property
     def id(self) -> str:
         """What tells this run from others, also where it was moved or copied to; in `run.json`."""
-        if self._id is None:
-            identity = self.record().get("id")
-            if not isinstance(identity, str):
-                raise self._damaged_record("it holds no id")
-            self._id = identity
-        return self._id
-
-    @property
-    def config(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def source_config(self) -> Path:
-        return self.path / "config.source.yaml"
-
-    @property
-    def record_file(self) -> Path:
-        return self.path / "run.json"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def summary(self) -> Path:
-        return self.path / "summary.json"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def failure(self) -> Path:
-        return self.path / "failure"
+        identity = self.record().get("id")
+        if not isinstance(identity, str):
+            raise damaged_file(self.record_file, "it holds no id")
+        return identity
 
     @classmethod
     def create(
@@ -147,7 +115,7 @@ class RunDirectory:
 
         Raises RunError when there is none, or more than one.
         """
-        return cls(find_run(reference, runs, started=_started))
+        return cls(find_run(reference, runs))
 
     def lock(self) -> None:
         """Makes this process the one writer.
@@ -173,9 +141,7 @@ class RunDirectory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def begin(
@@ -199,28 +165,16 @@ class RunDirectory:
             files: of the data set.
             environment: see `describe_environment`.
         """
-        self._id = secrets.token_hex(8)
+        self.id = secrets.token_hex(8)
         with storage_errors(self.checkpoints, "cannot create"):
             self.checkpoints.mkdir()
         write_atomically(self.config, config.encode())
         write_atomically(self.source_config, source_config)
-        self._write_record(
-            {
-                "format": 1,
-                "id": self._id,
-                "status": "running",
-                "command": _kept(command),
-                "overrides": _kept(overrides),
-                "seed": seed,
-                "train": dict(train),
-                "data": [asdict(file) for file in files],
-                **environment,
-                "started": _now(),
-                "ended": None,
-                "exit_code": None,
-                "resumed": [],
-            }
-        )
+        record = {"format": 1, "id": self.id, "status": "running"}
+        record |= {"command": kept_words(command), "overrides": kept_words(overrides), "seed": seed}
+        record |= {"train": dict(train), "data": [asdict(file) for file in files], **environment}
+        record |= {"started": _now(), "ended": None, "exit_code": None, "resumed": []}
+        write_record(self.record_file, record)
 
     def resume(
         self,
@@ -237,49 +191,26 @@ class RunDirectory:
         """
         with storage_errors(self.path, "cannot tidy up"):
             remove_temporary(self.path)
-        record = self.record()
-        again = {"at": _now(), "step": step, "command": _kept(command), "train": dict(train), **environment}
-        resumed = _bounded([*record["resumed"], again], record)
-        self._write_record(
-            record
-            | {"status": "running", "ended": None, "exit_code": None, "resumed": resumed}
-            | {"data": [asdict(file) for file in files]}
-        )
+        record, digests = self.record(), [asdict(file) for file in files]
+        again = {"at": _now(), "step": step, "command": kept_words(command), "train": dict(train)}
+        record["resumed"] = bounded([*record["resumed"], {**again, **environment}], record)
+        record |= {"status": "running", "ended": None, "exit_code": None, "data": digests}
+        write_record(self.record_file, record)
 
     def finish(self, status: Status, exit_code: int) -> None:
         """Notes in `run.json` how the run ended, and when."""
-        self._write_record(self.record() | {"status": status, "ended": _now(), "exit_code": exit_code})
+        ended = {"status": status, "ended": _now(), "exit_code": exit_code}
+        write_record(self.record_file, self.record() | ended)
 
     def record(self) -> dict[str, Any]:
         """The content of `run.json`. Raises RunError when it is missing or damaged."""
-        with storage_errors(self.record_file, "cannot read"):
-            try:
-                content = read_plain_file(self.record_file, at_most=_LARGEST_READ, error=RunError)
-                record = json.loads(content)
-            except FileNotFoundError as error:
-                raise RunError(
-                    "not a run directory",
-                    where=str(self.path),
-                    why="it holds no run.json",
-                    fix="give the directory of one run",
-                ) from error
-            except (ValueError, RecursionError) as error:
-                raise self._damaged_record(str(error)) from error
-        if not (isinstance(record, dict) and isinstance(record.get("resumed"), list)):
-            raise self._damaged_record("it is no record of a run")
-        if not all(isinstance(again, dict) and _is_count(again.get("step")) for again in record["resumed"]):
-            raise self._damaged_record("it does not tell how the run was trained")
-        return record
+        return read_record(self.record_file)
 
     def check_files(self, files: Sequence[FileDigest]) -> None:
         """Raises RunError when `changed_files` names some."""
         if changed := self.changed_files(files):
-            raise RunError(
-                "the data set has changed since the run began",
-                where=", ".join(changed),
-                why="its content is another",
-                fix="put the original file back, or start a new run",
-            )
+            what, why = "the data set has changed since the run began", "its content is another"
+            raise RunError(what, where=", ".join(changed), why=why, fix=ORIGINAL_BACK)
 
     def changed_files(self, files: Sequence[FileDigest]) -> list[str]:
         """The paths of those data files that are not what they were when the run was trained last.
@@ -307,7 +238,7 @@ class RunDirectory:
         record = self.record()
         parts = [(entry["step"], entry.get("train")) for entry in ({**record, "step": 0}, *record["resumed"])]
         if record.get("forgotten") or not all(isinstance(train, dict) for _, train in parts):
-            raise self._damaged_record("it does not tell how the run was trained")
+            raise damaged_file(self.record_file, "it does not tell how the run was trained")
         return parts
 
     def load_config(self) -> tuple[Document, RunConfig]:
@@ -322,16 +253,6 @@ class RunDirectory:
             why = ": ".join(part for part in (first.what, first.why) if part)
             fix = "put the original file back"
             raise RunError("damaged config of a run", where=first.where, why=why, fix=fix) from error
-
-    def _damaged_record(self, why: str) -> RunError:
-        fix = "put the original file back, or start a new run"
-        return RunError("damaged file", where=str(self.record_file), why=why, fix=fix)
-
-    def _write_record(self, record: Mapping[str, Any]) -> None:
-        while len(content := json.dumps(record, indent=1, allow_nan=False).encode()) >= LARGEST_RECORD:
-            resumed = record["resumed"]
-            record = {**record, "resumed": resumed[len(resumed) // 2 + 1 :], "forgotten": True}
-        write_atomically(self.record_file, content + b"\n")
 
     def _unfinished(self) -> set[str]:
         """The names of what a process left that was killed before it had written `run.json`.
@@ -351,47 +272,6 @@ class RunDirectory:
                 fix="give another --run-dir or remove it; to continue the run in it, use --resume",
             )
         return left
-
-
-def _started(run: Path) -> str:
-    """When the run began, as text that sorts; a run whose record is damaged counts as the oldest."""
-    try:
-        return str(RunDirectory(run).record().get("started", ""))
-    except DltrainError:
-        return ""
-
-
-def _bounded(resumed: list[dict[str, Any]], first: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The entries of `resumed` as far as they tell how the run came to be what it is, and each thing once.
-
-    Of a part, nothing is left once the run went on from its first step or before. One that goes on as the
-    part before it counts there, so that a run can be resumed without end. An environment that is that of
-    `first`, when the run began, is left out.
-    """
-    kept: list[dict[str, Any]] = []
-    for entry in resumed:
-        own = {key: value for key, value in entry.items() if key in _PARTS_OWN or first.get(key) != value}
-        while kept and kept[-1]["step"] >= own["step"]:
-            kept.pop()
-        if kept and _settings(kept[-1]) == _settings(own):
-            times = kept[-1].get("times", 1) + own.get("times", 1)
-            kept[-1] |= {"times": times, "last_at": own.get("at"), "last_step": own["step"]}
-        else:
-            kept.append(own)
-    return kept
-
-
-def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if key not in _COUNTED}
-
-
-def _kept(words: Sequence[str]) -> list[str]:
-    """A command line as far as it is kept."""
-    return [word[:_LONGEST_WORD] for word in words[:_MOST_WORDS]]
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 <= value < 2**62
 
 
 def _now() -> str:

@@ -21,8 +21,8 @@ from dltrain.execution.tracing import Traced
 from dltrain.files.atomic import sync_folder
 from dltrain.files.storage_errors import storage_errors
 from dltrain.files.temporary import temporary_folder
-from dltrain.runs.checkpoint_format import damaged
 from dltrain.runs.checkpoints import Checkpoint, write_checkpoint
+from dltrain.runs.damage import damaged_checkpoint
 from dltrain.runs.saved_state import DescribedFailure, SavedState
 from dltrain.training.divergence import DivergedBatch, explained, loss_limit, trace_batch
 from dltrain.training.network import Network
@@ -72,18 +72,18 @@ class Failure:
         Raises RunError when it holds no such thing.
         """
         if saved.failure is None:
-            raise damaged(checkpoint.path, "it does not tell what failed")
+            raise damaged_checkpoint(checkpoint.path, "it does not tell what failed")
         feeds = {}
         for tensor in network.fed:
             array = checkpoint.arrays.get(_BATCH + tensor.name)
             if array is None or array.dtype != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
-                raise damaged(checkpoint.path, f"it holds no batch for {tensor.name}")
+                raise damaged_checkpoint(checkpoint.path, f"it holds no batch for {tensor.name}")
             feeds[tensor] = array
         evaluating = network.evaluating(network.scalars)
         programs = {program.guards[0].name: program for program in (training, evaluating)}
         program = programs.get(saved.failure.loss)
         if program is None:
-            raise damaged(checkpoint.path, f"{saved.failure.loss!r} is no loss of the run")
+            raise damaged_checkpoint(checkpoint.path, f"{saved.failure.loss!r} is no loss of the run")
         first_loss = saved.counters.first_loss if checkpoint.step and program is training else None
         return cls(checkpoint.step, session, program, first_loss, feeds, saved.failure.why)
 

@@ -16,20 +16,22 @@ import math
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import NoneType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from dltrain.errors import RunError
 from dltrain.files.append_only import AppendOnlyFile
 from dltrain.files.atomic import write_atomically
 from dltrain.files.plain import open_plain_file
 from dltrain.files.storage_errors import storage_errors
+from dltrain.runs.damage import ORIGINAL_BACK, damaged_file, described
 from dltrain.training.records import EpochDone, Finished
+from dltrain.training.state import Count
 
 _LINES = "metrics.jsonl"
 _TABLE = "metrics.csv"
@@ -45,8 +47,7 @@ class MetricsFiles:
 
     def __init__(self, folder: Path, columns: list[str], *, new: bool) -> None:
         self._columns = columns
-        self._lines = AppendOnlyFile(folder / _LINES, new=new)
-        self._table = AppendOnlyFile(folder / _TABLE, new=new)
+        self._files = {name: AppendOnlyFile(folder / name, new=new) for name in (_LINES, _TABLE)}
 
     @classmethod
     def create(cls, folder: Path, *, train: Iterable[str], validation: Iterable[str]) -> Self:
@@ -81,8 +82,7 @@ class MetricsFiles:
                     first_line = file.readline(_LONGEST_HEADER)  # the table's is the one that counts
         header = first_line.decode(errors="replace").rstrip("\n").split(",")
         if tuple(header[: len(_FIRST_COLUMNS)]) != _FIRST_COLUMNS:
-            why, fix = "its first line is not its header", "put the original file back, or start a new run"
-            raise RunError("damaged file", where=str(folder / _TABLE), why=why, fix=fix)
+            raise damaged_file(folder / _TABLE, "its first line is not its header")
         return cls(folder, header, new=False)
 
     def append(
@@ -91,7 +91,7 @@ class MetricsFiles:
         """Adds one line to `metrics.jsonl`; `sha256`: see `hash_state`, left out if None."""
         line: dict[str, Any] = {"step": step, "epoch": epoch, "split": split, "values": _to_json(values)}
         line |= {"sha256": sha256} if sha256 else {}
-        self._lines.append(json.dumps(line, allow_nan=False).encode() + b"\n")
+        self._files[_LINES].append(json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def append_epoch(self, record: EpochDone, sha256: str | None = None) -> None:
         """Adds an epoch to both files; `sha256`: see `append`.
@@ -104,13 +104,13 @@ class MetricsFiles:
             "learning_rate": float(record.learning_rate),
             "seconds": round(record.seconds, 6),
         }
-        row |= {f"train_{name}": float(value) for name, value in record.train.items()}
-        row |= {f"validation_{name}": float(value) for name, value in record.validation.items()}
+        for split, values in (("train", record.train), ("validation", record.validation)):
+            row |= {f"{split}_{name}": float(value) for name, value in values.items()}
         foreign = row.keys() - set(self._columns)
         if foreign:
             raise RunError(
                 "metric without a column",
-                where=str(self._table.path),
+                where=str(self._files[_TABLE].path),
                 why=f"{', '.join(sorted(foreign))} is not in its header",
                 fix="keep the metrics of the run, or start a new one",
             )
@@ -121,41 +121,35 @@ class MetricsFiles:
 
     def position(self) -> dict[str, int]:
         """Flushes both files to disk and gives the length of each in bytes, for a checkpoint to remember."""
-        for file in (self._lines, self._table):
+        for file in self._files.values():
             file.sync()
-        return {_LINES: self._lines.size, _TABLE: self._table.size}
+        return {name: file.size for name, file in self._files.items()}
 
     def truncate_to(self, position: Mapping[str, int]) -> None:
         """Cuts both files back to a `position`, so that resuming from there writes no row twice.
 
         Raises RunError when a file is shorter than that, or has no end of line there.
         """
-        for file, size in ((self._lines, position[_LINES]), (self._table, position[_TABLE])):
+        for name, file in self._files.items():
+            size, where = position[name], str(file.path)
             if not 0 <= size <= file.size:
-                raise RunError(
-                    "file is shorter than its checkpoint says",
-                    where=str(file.path),
-                    why=f"it has {file.size} bytes, the checkpoint was saved at byte {size}",
-                    fix="put the complete file back, or start a new run",
-                )
+                fix = "put the complete file back, or start a new run"
+                why = f"it has {file.size} bytes, the checkpoint was saved at byte {size}"
+                raise RunError("file is shorter than its checkpoint says", where=where, why=why, fix=fix)
             if file.byte_before(size) not in (b"", b"\n"):
-                raise RunError(
-                    "file was changed after its checkpoint",
-                    where=str(file.path),
-                    why=f"no line ends at byte {size}",
-                    fix="put the original file back, or start a new run",
-                )
-        self._lines.truncate_to(position[_LINES])
-        self._table.truncate_to(position[_TABLE])
+                what, why = "file was changed after its checkpoint", f"no line ends at byte {size}"
+                raise RunError(what, where=where, why=why, fix=ORIGINAL_BACK)
+        for name, file in self._files.items():
+            file.truncate_to(position[name])
 
     def close(self) -> None:
-        self._lines.close()
-        self._table.close()
+        for file in self._files.values():
+            file.close()
 
     def _append_row(self, cells: Iterable[object]) -> None:
         row = io.StringIO()
         csv.writer(row, lineterminator="\n").writerow(cells)
-        self._table.append(row.getvalue().encode())
+        self._files[_TABLE].append(row.getvalue().encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +161,14 @@ class Line:
         sha256: of all variables after the step; None if it is not told.
     """
 
-    step: int
-    epoch: int
+    step: Count
+    epoch: Count
     split: str
-    values: Mapping[str, float]
-    sha256: str | None
+    values: dict[str, float]
+    sha256: str | None = None
+
+
+_LINE = TypeAdapter(Line)
 
 
 def read_lines(folder: Path) -> Iterator[Line]:
@@ -185,57 +182,33 @@ def read_lines(folder: Path) -> Iterator[Line]:
             line = file.readline(_LONGEST_LINE)
             if len(line) < _LONGEST_LINE and not line.endswith(b"\n"):
                 return
-            yield _parsed(line, f"{path}:{number}")
-
-
-def _parsed(text: bytes, where: str) -> Line:
-    try:
-        entry = json.loads(text)
-        step, epoch, split, sha256 = entry["step"], entry["epoch"], entry["split"], entry.get("sha256")
-        values = {str(name): float(value) for name, value in entry["values"].items()}
-        counted = all(type(count) is int and 0 <= count < 2**62 for count in (step, epoch))
-        if not (counted and type(split) is str and type(sha256) in (str, NoneType)):
-            raise ValueError("step, epoch, split or sha256 is none")
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        why, fix = f"no line of metrics ({str(error)!r})", "put the original file back"
-        raise RunError("damaged file", where=where, why=why, fix=fix) from error
-    return Line(step, epoch, split, values, sha256)
+            try:
+                yield _LINE.validate_json(line)
+            except ValidationError as error:
+                why, fix = f"no line of metrics ({described(error)!r})", "put the original file back"
+                raise RunError("damaged file", where=f"{path}:{number}", why=why, fix=fix) from None
 
 
 def read_columns(folder: Path) -> dict[str, dict[str, NDArray[Any]]]:
     """All of `metrics.jsonl` as arrays; see `Run.metrics`. Raises RunError as `read_lines`."""
-    steps: dict[str, array[int]] = {}
-    epochs: dict[str, array[int]] = {}
-    figures: dict[str, dict[str, array[float]]] = {}
+    splits: dict[str, dict[str, array[Any]]] = {}
     for line in read_lines(folder):
-        known = figures.setdefault(line.split, {})
-        read = steps.setdefault(line.split, array("q"))
-        for name in line.values.keys() - known.keys():
-            known[name] = array("d", [math.nan]) * len(read)
-        for name, column in known.items():
-            column.append(line.values.get(name, math.nan))
-        read.append(line.step)
-        epochs.setdefault(line.split, array("q")).append(line.epoch)
+        columns = splits.setdefault(line.split, {"step": array("q"), "epoch": array("q")})
+        cells = {**line.values, "step": line.step, "epoch": line.epoch}
+        for name in cells.keys() - columns.keys():
+            columns[name] = array("d", [math.nan]) * len(columns["step"])
+        for name, column in columns.items():
+            column.append(cells.get(name, math.nan))
     return {
-        split: {
-            "step": np.array(steps[split]),
-            "epoch": np.array(epochs[split]),
-            **{name: np.array(column) for name, column in known.items()},
-        }
-        for split, known in figures.items()
+        split: {name: np.array(column) for name, column in columns.items()}
+        for split, columns in splits.items()
     }
 
 
 def write_summary(path: Path, finished: Finished) -> None:
     """Writes `summary.json`: how training ended, and the validation figures, best and final."""
-    summary = {
-        "reason": finished.reason,
-        "step": finished.step,
-        "epoch": finished.epoch,
-        "best_step": finished.best_step,
-        "best": _to_json(finished.best),
-        "final": _to_json(finished.final),
-    }
+    summary = {"reason": finished.reason, **asdict(finished)}
+    summary |= {key: _to_json(summary[key]) for key in ("best", "final")}
     write_atomically(path, json.dumps(summary, indent=1, allow_nan=False).encode() + b"\n")
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
-from dltrain.errors import RunError
+from dltrain.errors import DltrainError, RunError
 from dltrain.files.atomic import sync_folder
 from dltrain.files.storage_errors import storage_errors
+from dltrain.runs.record import not_a_run, read_record
 from dltrain.training.run_config import RunConfig
 
 SUFFIX_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -34,13 +35,10 @@ def new_run_folder(runs: Path, name: str, now: datetime) -> Path:
             return path
 
 
-def find_run(reference: str, runs: Path, started: Callable[[Path], str]) -> Path:
+def find_run(reference: str, runs: Path) -> Path:
     """The directory of the run that `reference` means.
 
     That is a path, a unique prefix of a name below `runs`, or `latest`.
-
-    Arguments:
-        started: when a run began, as text that sorts.
 
     Raises RunError when there is none, or more than one.
     """
@@ -48,7 +46,7 @@ def find_run(reference: str, runs: Path, started: Callable[[Path], str]) -> Path
     if reference == "latest":
         if not known:
             raise RunError("no run yet", where=str(runs), fix="train one: dltrain fit CONFIG")
-        return max(known, key=started)
+        return max(known, key=_started)
     path = Path(reference)
     if reference and _is_run(path):
         return path
@@ -73,8 +71,7 @@ def find_run(reference: str, runs: Path, started: Callable[[Path], str]) -> Path
             fix=f"start it again: dltrain fit CONFIG --run-dir {shlex.quote(str(path))}",
         )
     if reference and os.path.isdir(path):
-        fix = "give the directory of one run"
-        raise RunError("not a run directory", where=str(path), why="it holds no run.json", fix=fix)
+        raise not_a_run(path)
     near = get_close_matches(reference, names, n=3, cutoff=0.5)
     raise RunError(
         f"no run named {reference!r}",
@@ -82,6 +79,14 @@ def find_run(reference: str, runs: Path, started: Callable[[Path], str]) -> Path
         why="" if names else "there are no runs",
         fix=f"did you mean {_listed(near)}?" if near else "give a path, a prefix of a run's name, or latest",
     )
+
+
+def _started(run: Path) -> str:
+    """When the run began, as text that sorts; a run whose record is damaged counts as the oldest."""
+    try:
+        return str(read_record(run / "run.json").get("started", ""))
+    except DltrainError:
+        return ""
 
 
 def _is_run(path: Path) -> bool:

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import json
 import shlex
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from dltrain.errors import (
     ConfigError,
     DataError,
     DltrainError,
+    DltrainWarning,
     GraphError,
     RunError,
     StorageError,
@@ -47,21 +48,18 @@ from dltrain.runs.checkpoints import Checkpoint, CheckpointStore, read_checkpoin
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.environment import describe_environment, differences
 from dltrain.runs.failures import Failure, save_failure
-from dltrain.runs.metrics_files import MetricsFiles, read_columns, write_summary
+from dltrain.runs.metrics_files import MetricsFiles, read_columns
+from dltrain.runs.reporter import EventFiles, Reporter
 from dltrain.runs.saved_state import DescribedData, SavedState
 from dltrain.training.batches import batches_of
 from dltrain.training.divergence import DivergedBatch, check_finite
 from dltrain.training.evaluation import Evaluator, Figures, plain_figures
 from dltrain.training.network import build_network
-from dltrain.training.records import Finished, Record
+from dltrain.training.records import Record
 from dltrain.training.run_config import RunConfig
 from dltrain.training.state import TrainingState
 from dltrain.training.surprises import warn_of_large_batch, warn_of_other_schedule
 from dltrain.training.trainer import Trainer, check_watched
-
-if TYPE_CHECKING:
-    from dltrain.runs.event_files import EventFiles
-    from dltrain.runs.reporters import Reporter
 
 
 class Run:
@@ -87,9 +85,7 @@ class Run:
     """
 
     directory: RunDirectory
-    _files: MetricsFiles
-    _events: EventFiles
-    _reporters: Sequence[Reporter]
+    _reporter: Reporter
     evaluation_batches: int | None = None
 
     def __init__(
@@ -165,45 +161,44 @@ class Run:
         self._open_files(MetricsFiles.create(directory.path, **self._columns))
         return self
 
-    def resume(
-        self, directory: RunDirectory, *, command: Sequence[str] = (), warn: Callable[[str], None]
-    ) -> Self:
+    def resume(self, directory: RunDirectory, *, command: Sequence[str] = ()) -> Self:
         """Goes on in a directory that is locked, from its newest whole checkpoint on.
 
-        Only `CHANGEABLE` keys of the config may have changed since.
+        Only `CHANGEABLE` keys of the config may have changed since. Warns of damaged checkpoints and of what
+        may change the bits of the result.
 
         Arguments:
             command: see `RunDirectory.begin`.
-            warn: told, a line each, of damaged checkpoints and of what may change the bits of the result.
 
         Raises RunError when there is no usable checkpoint, or it does not fit.
         """
         self.directory, before, identity = directory, directory.record(), directory.id
+        examples = len(self.data.splits["train"])
         store = CheckpointStore(directory.checkpoints)
         if store.never_saved():
-            warn(f"{directory.path} has no checkpoint yet: it begins again at its first step")
+            _warn(f"{directory.path} has no checkpoint yet: it begins again at its first step")
             directory.check_files(self.data.files)
             MetricsFiles.remove(directory.path)
             files = MetricsFiles.create(directory.path, **self._columns)
         else:
             checkpoint = store.load_newest(
-                lambda path, error: warn(f"{error}; an earlier checkpoint is used"),
+                lambda _, error: _warn(f"{error}; an earlier checkpoint is used"),
                 check=lambda checkpoint: SavedState.of(checkpoint, identity),
             )
             saved = SavedState.of(checkpoint, identity)
             was = saved.check_same_config(self.config, directory)
             saved.data.check_same(self.data)
             directory.check_files(self.data.files)
-            saved.counters.check_fits(self.config.steps_per_epoch(len(self.data.splits["train"])))
+            saved.counters.check_fits(self.config.steps_per_epoch(examples))
             self.network.load(self.session, checkpoint.arrays)
             self.state = saved.counters
-            totals = [each.total_steps(len(self.data.splits["train"])) for each in (was, self.config)]
+            totals = [each.total_steps(examples) for each in (was, self.config)]
             warn_of_other_schedule(self.config.optimizer, self.state.step, *totals)
             files = MetricsFiles.open(directory.path)
             files.truncate_to(saved.files)
         now = describe_environment(self.session.kernels)
         if changed := differences(before, now):
-            warn(f"results may differ in their last bits: {', '.join(changed)}")
+            _warn(f"results may differ in their last bits: {', '.join(changed)}")
         train = dump(self.config.train)
         directory.resume(
             step=self.state.step, train=train, command=command, files=self.data.files, environment=now
@@ -226,10 +221,7 @@ class Run:
         )
         try:
             for record in trainer.fit():
-                for reporter in self._reporters:
-                    reporter.report(record)
-                if isinstance(record, Finished):
-                    write_summary(self.directory.summary, record)
+                self._reporter.report(record)
                 yield record
         except DivergedBatch as error:
             self._keep(error)
@@ -258,16 +250,10 @@ class Run:
         return {"train": ["loss"], "validation": figures}
 
     def _open_files(self, metrics: MetricsFiles) -> None:
-        # Imported here, so that using a model needs no TensorBoard.
-        from dltrain.runs.event_files import EventFiles
-        from dltrain.runs.reporters import EventReporter, MetricsReporter
-
-        self._files, self._events = metrics, EventFiles(self.directory.tensorboard, self.state.step)
-        log_every = self.config.train.log_every
-        self._reporters = [
-            MetricsReporter(metrics, self.session, log_every),
-            EventReporter(self._events, self.network, self.session, self.data, log_every),
-        ]
+        events = EventFiles(self.directory.tensorboard, self.state.step)
+        self._reporter = Reporter(
+            metrics, events, self.directory.summary, self.network, self.session, self.data
+        )
 
     def _save(self, state: TrainingState, best: bool) -> Path:
         arrays = self.session.state()
@@ -280,7 +266,7 @@ class Run:
             run=self.directory.id,
             config=dump(self.config),
             counters=self.state,
-            files=self._files.position(),
+            files=self._reporter.metrics.position(),
             data=self.trained_on,
         )
 
@@ -300,16 +286,17 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        problems = [error] if error else []
-        for close in (self._files.close, self._events.close):
-            with _noting(problems):
+        problems = [ending(error)] if error else []
+
+        def finish() -> None:
+            status, code = (problems[0].status, problems[0].exit_code) if problems else ("completed", 0)
+            self.directory.finish(status, code)
+
+        for close in (self._reporter.metrics.close, self._reporter.events.close, finish):
+            try:
                 close()
-        with _noting(problems):
-            if problems:
-                ended = ending(problems[0])
-                self.directory.finish(ended.status, ended.exit_code)
-            else:
-                self.directory.finish("completed", 0)
+            except DltrainError as trouble:
+                problems.append(trouble)
         if problems and error is None:  # what went wrong first is told
             raise problems[0]
 
@@ -426,10 +413,5 @@ class Run:
         return outputs
 
 
-@contextmanager
-def _noting(problems: list[BaseException]) -> Iterator[None]:
-    """Adds an error of the block to `problems`."""
-    try:
-        yield
-    except DltrainError as error:
-        problems.append(error)
+def _warn(line: str) -> None:
+    warnings.warn(DltrainWarning(line), stacklevel=3)

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from dltrain.config import parse, parse_document, to_yaml
 from dltrain.datasets import Data
 from dltrain.errors import ConfigError, RunError
-from dltrain.runs.checkpoint_format import damaged, described
 from dltrain.runs.checkpoints import Checkpoint
+from dltrain.runs.damage import damaged_checkpoint, described
 from dltrain.runs.directory import RunDirectory
 from dltrain.training.run_config import RunConfig
 from dltrain.training.state import Count, TrainingState
@@ -97,7 +97,7 @@ class SavedState(_Plain):
         try:
             saved = cls.model_validate(checkpoint.trainer_state)
         except ValidationError as error:
-            raise damaged(checkpoint.path, f"of its trainer's state {described(error)}") from None
+            raise damaged_checkpoint(checkpoint.path, f"of its trainer's state {described(error)}") from None
         if saved.run != run:
             raise RunError(
                 "checkpoint of another run",
@@ -107,9 +107,9 @@ class SavedState(_Plain):
             )
         step, counters = checkpoint.step, saved.counters
         if counters.step != step or checkpoint.epoch not in (counters.epoch, counters.last_epoch):
-            raise damaged(checkpoint.path, f"its trainer counted {counters.step} steps")
+            raise damaged_checkpoint(checkpoint.path, f"its trainer counted {counters.step} steps")
         if not np.array_equal(checkpoint.arrays.get("step", step), step):
-            raise damaged(checkpoint.path, f"its variable step is not {step}")
+            raise damaged_checkpoint(checkpoint.path, f"its variable step is not {step}")
         return saved
 
     def check_same_config(self, config: RunConfig, directory: RunDirectory) -> RunConfig:

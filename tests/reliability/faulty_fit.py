@@ -25,7 +25,7 @@ from run_helpers import busy_config, write_data
 from dltrain.cli.main import main
 from dltrain.cli.signals import StopFlag
 from dltrain.datasets.dataset import Dataset
-from dltrain.runs import run as run_module
+from dltrain.runs import reporter as reporter_module
 from dltrain.runs.checkpoints import CheckpointStore
 from dltrain.runs.run import Run
 from dltrain.training.evaluation import Evaluator
@@ -44,7 +44,7 @@ WITHIN: dict[CodeType, str] = {
 }
 BEGINS: dict[CodeType, str] = {
     StopFlag.__enter__.__code__: "training",
-    run_module.write_summary.__code__: "exit",
+    reporter_module.write_summary.__code__: "exit",
 }
 
 

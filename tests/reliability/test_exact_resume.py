@@ -52,7 +52,7 @@ def resume(what: RunConfig, path: Path, kernels: Kernels) -> None:
     directory = RunDirectory(path)
     directory.lock()
     run = Run(what, kernels=kernels)
-    with directory, run.resume(directory, warn=pytest.fail):
+    with directory, run.resume(directory):
         list(run.records())
 
 
@@ -96,7 +96,7 @@ def test_stopped_after_every_step(tmp_path: Path) -> None:
     with directory:
         for _ in range(STEPS):
             run = Run(what, kernels="numpy")
-            with run.resume(directory, warn=pytest.fail):
+            with run.resume(directory):
                 list(run.records(should_stop=lambda: True))
     resume(what, tmp_path / "run", "numpy")
     assert digest(tmp_path / "run") == digest(tmp_path / "whole")

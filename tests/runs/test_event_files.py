@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from dltrain.runs.event_files import EventFiles
+from dltrain.runs.reporter import EventFiles
 from dltrain.training.records import EpochDone
 
 

@@ -220,7 +220,8 @@ def test_what_others_made_is_not_taken_for_a_run_that_did_not_begin(
 
 def test_a_history_that_stays_small(dltrain: Dltrain) -> None:
     """Of 3,000 resumes by a supervisor, and 3,000 that each train a step more."""
-    from dltrain.runs.directory import LARGEST_RECORD, RunDirectory
+    from dltrain.runs.directory import RunDirectory
+    from dltrain.runs.record import LARGEST_RECORD
 
     directory = RunDirectory(Path("run"))
     first = directory.record()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from run_helpers import autoencoder_config, busy_config, parsed, softmax_config, write_data
 
-from dltrain.errors import DivergedError, RunError
+from dltrain.errors import DivergedError, DltrainWarning, RunError
 from dltrain.runs.checkpoints import CheckpointStore
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.run import Run
@@ -32,7 +32,7 @@ def resume(folder: Path, text: str | None = None, stop_after: int | None = None)
         directory.lock()
         config = parsed(text) if text else directory.load_config()[1]
         run = Run(config)
-        with run.resume(directory, warn=pytest.fail):
+        with run.resume(directory):
             return list(run.records(should_stop=lambda: run.state.step == stop_after))
 
 
@@ -179,15 +179,16 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
     content = bytearray(newest.read_bytes())
     content[-1] ^= 1
     newest.write_bytes(content)
-    warnings: list[str] = []
     with RunDirectory.open(str(tmp_path / "run")) as directory:
         directory.lock()
         run = Run(parsed(text))
-        with run.resume(directory, warn=warnings.append):
+        with pytest.warns(DltrainWarning) as warnings:
+            resumed = run.resume(directory)
+        with resumed:
             assert run.state.step == 12
             list(run.records())
     assert len(warnings) == 1
-    assert "step-00000015" in warnings[0]
+    assert "step-00000015" in str(warnings[0].message)
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
 
 

@@ -154,7 +154,7 @@ def resume(directory: RunDirectory, folder: Path) -> None:
     """Evaluates the epoch that is done, and goes on for one step."""
     directory.lock()
     run = Run(example(folder).config, kernels="numpy")
-    with directory, run.resume(directory, warn=lambda line: None):
+    with directory, run.resume(directory):
         list(run.records(should_stop=lambda: True))
 
 
