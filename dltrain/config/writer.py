@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+# Writes floats with all digits, and always a point: YAML 1.1 readers take `1e-05` for text.
+_SCALARS = yaml.representer.SafeRepresenter()
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./+-]*")
 # Words that some reader of YAML takes for booleans or null, in any case.
 _NO_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
@@ -48,21 +50,12 @@ def _flow(value: Any) -> str:
         return "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(_flow(item) for item in value)}]"
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, float):
-        return {"inf": ".inf", "-inf": "-.inf", "nan": ".nan"}.get(repr(value), _float(value))
-    return _text(value) if isinstance(value, str) else str(value)
-
-
-def _float(value: float) -> str:
-    """All digits, and always a point: YAML 1.1 readers take `1e-05` for text."""
-    digits, e, exponent = repr(value).partition("e")
-    point = "" if "." in digits else ".0"
-    return f"{digits}{point}{e}{exponent}"
+    return _text(value) if isinstance(value, str) else str(_SCALARS.represent_data(value).value)
 
 
 def _text(text: str) -> str:
     if _PLAIN.fullmatch(text) and text.lower() not in _NO_TEXT:
         return text
+    if text.isprintable():
+        return json.dumps(text, ensure_ascii=False)
     return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=inf)).rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ class EvaluationStopped(Exception):
     """An evaluation was asked to stop, and has no figures."""
 
 
+@dataclass
 class Evaluator:
     """Computes a network's figures over splits; compiled once, to be used after each epoch.
 
@@ -30,21 +32,16 @@ class Evaluator:
         should_stop: asked after each batch.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        network: Network,
-        *,
-        names: Iterable[str] | None = None,
-        batches: int | None = None,
-        should_stop: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._names = tuple(network.figures if names is None else names)
-        self._sums = network.sums
-        self._batch_size = network.config.train.evaluation_batch_size
-        self._batches = batches
-        self._should_stop = should_stop
-        self._run = BatchFunction(session, network.evaluating(self._names))
+    session: Session
+    network: Network
+    names: Iterable[str] | None = None
+    batches: int | None = None
+    should_stop: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
+        self._names = tuple(self.network.figures if self.names is None else self.names)
+        self._batch_size = self.network.config.train.evaluation_batch_size
+        self._run = BatchFunction(self.session, self.network.evaluating(self._names))
 
     def __call__(self, split: Split) -> Figures:
         """The figures of a split, each by its name.
@@ -55,14 +52,14 @@ class Evaluator:
         Raises DivergedBatch when the loss is not finite, EvaluationStopped once `should_stop` says yes.
         """
         totals: Figures = dict.fromkeys(self._names, 0)
-        examples = 0
+        sums, examples = self.network.sums, 0
         for index in batches_of(np.arange(self.examples(split)), self._batch_size):
             for name, value in zip(self._names, self._run(split, index), strict=True):
-                totals[name] = totals[name] + value * (1 if name in self._sums else len(index))
+                totals[name] = totals[name] + value * (1 if name in sums else len(index))
             examples += len(index)
-            if self._should_stop():
+            if self.should_stop():
                 raise EvaluationStopped
-        return {name: total if name in self._sums else total / examples for name, total in totals.items()}
+        return {name: total if name in sums else total / examples for name, total in totals.items()}
 
     def compile(self, split: Split) -> None:
         """Does now what else the first evaluation of the split would begin with."""
@@ -70,7 +67,7 @@ class Evaluator:
 
     def examples(self, split: Split) -> int:
         """How many examples of the split are looked at."""
-        return len(split) if self._batches is None else min(len(split), self._batches * self._batch_size)
+        return len(split) if self.batches is None else min(len(split), self.batches * self._batch_size)
 
 
 def plain_figures(figures: Figures) -> dict[str, Any]:
