@@ -28,15 +28,9 @@ class DivergedBatch(DivergedError):
     """
 
     def __init__(
-        self,
-        what: str,
-        *,
-        where: Place | str,
-        why: str,
-        program: Program,
-        feeds: Mapping[Tensor, Array],
+        self, program: Program, feeds: Mapping[Tensor, Array], *, where: Place | str, why: str
     ) -> None:
-        super().__init__(what, where=where, why=why, fix=ADVICE)
+        super().__init__("the batch diverged", where=where, why=why, fix=ADVICE)
         self.loss = program.guards[0].name
         self.feeds = {tensor.name: array.copy() for tensor, array in feeds.items()}
 
@@ -76,7 +70,7 @@ def explained(
         if broken.isdisjoint(program.guards):
             names = [v.name for v, value in program.updates.pairs if v.trainable and value in broken]
             why = f"the new value of {names[0]} would not be finite, {why}"
-    return DivergedBatch("the batch diverged", where=where, why=why, program=program, feeds=feeds)
+    return DivergedBatch(program, feeds, where=where, why=why)
 
 
 def trace_batch(session: Session, program: Program, feeds: Mapping[Tensor, Array]) -> list[Traced]:
@@ -86,14 +80,6 @@ def trace_batch(session: Session, program: Program, feeds: Mapping[Tensor, Array
         new_values = [value for _, value in program.updates.pairs]
         traced = trace(session, [*program.guards, *new_values], feeds)
     return traced
-
-
-def layer_of(node: Tensor) -> str:
-    """The layer in which a node is, by the name that `dltrain validate` shows; empty where it is in none."""
-    scope, _, name = node.name.partition("/")
-    if node.source.section != "model" or scope not in ("training", "evaluation"):
-        return ""
-    return name.rpartition("/")[0]
 
 
 def check_finite(state: Mapping[str, Array], step: int) -> None:
@@ -108,6 +94,8 @@ def _reason(traced: Sequence[Traced], place: int) -> str:
     node, by_node = traced[place].node, {each.node: each for each in traced}
     if isinstance(node, Variable):
         return f"variable {node.name} is not, which the step before made so"
-    layer = f" in layer {layer_of(node)}" if layer_of(node) else ""
+    scope, *layer = node.name.split("/")[:-1] or [""]  # the layer as `dltrain validate` names it
+    inside = layer and node.source.section == "model" and scope in ("training", "evaluation")
+    where = f" in layer {'/'.join(layer)}" if inside else ""
     ranges = [f"{source.name} within {by_node[source].range}" for source in dict.fromkeys(node.inputs)]
-    return f"it begins at {node.name}{layer}, computed from {' and '.join(ranges)}"
+    return f"it begins at {node.name}{where}, computed from {' and '.join(ranges)}"
