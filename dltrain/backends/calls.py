@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dltrain.autodiff.spec import Array
-from dltrain.backends.c.native_call import NativeCall
+from dltrain.backends.c.call import CCall
 from dltrain.backends.numpy.tiles import Call
 from dltrain.compiler.ir import Node
 
@@ -17,7 +17,6 @@ class NodesCall(NamedTuple):
         nodes: what it computes, or a tile of it.
         group: the nodes that this call and others in a row compute together.
         writes: the arrays that it fills.
-        function: the name of the C function that it calls; empty for NumPy's kernels.
         native: what it runs in C; None for NumPy's kernels.
     """
 
@@ -25,5 +24,9 @@ class NodesCall(NamedTuple):
     call: Call
     group: tuple[Node, ...]
     writes: tuple[Array, ...]
-    function: str = ""
-    native: NativeCall | None = None
+    native: CCall | None = None
+
+    @property
+    def function(self) -> str:
+        """The name of the C function that it calls; empty for NumPy's kernels."""
+        return self.native.name if self.native else ""

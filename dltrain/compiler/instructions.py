@@ -17,11 +17,16 @@ from dltrain.compiler.storage import Storage
 
 
 @dataclass(frozen=True)
-class Instruction:
-    """Nodes of a group to be computed; or, where `copy` is (source, target), a copy that belongs to one."""
+class Copy:
+    """The numbers of `source` into `target`, which is the node's or part of it."""
 
-    nodes: Group
-    copy: tuple[Array, Array] | None = None
+    node: Node
+    source: Array
+    target: Array
+
+
+Instruction = Group | Copy
+"""Nodes that are computed together, or a copy."""
 
 
 def instructions(groups: Sequence[Group], arrays: Mapping[Node, Array]) -> list[Instruction]:
@@ -32,35 +37,35 @@ def instructions(groups: Sequence[Group], arrays: Mapping[Node, Array]) -> list[
         if isinstance(node.op, Pack):
             result += _pack_copies(node, arrays)
         elif not isinstance(node.op, View):
-            result.append(Instruction(group))
+            result.append(group)
         elif not _is_view(node, arrays):
             source = node.op.view(arrays[node.inputs[0]], node.spec.sizes)
             if np.may_share_memory(source, arrays[node.inputs[0]]):
-                result.append(Instruction(group, (source, arrays[node])))
+                result.append(Copy(node, source, arrays[node]))
             else:
-                result.append(Instruction(group))  # NumPy makes the copy each time
+                result.append(group)  # NumPy makes the copy each time
     return result
 
 
 def commit_instructions(
     updates: Sequence[Update], arrays: Mapping[Node, Array], storage: Storage
-) -> list[Instruction]:
+) -> list[Copy]:
     """Copies of the new values into those variables that no group writes itself."""
     return [
-        Instruction((value,), (arrays[value], storage.array(variable)))
+        Copy(value, arrays[value], storage.array(variable))
         for variable, value in updates
         if not _is_same_memory(storage.array(variable), arrays[value])
     ]
 
 
-def _pack_copies(node: Node, arrays: Mapping[Node, Array]) -> list[Instruction]:
-    copies: list[Instruction] = []
+def _pack_copies(node: Node, arrays: Mapping[Node, Array]) -> list[Copy]:
+    copies = []
     start = 0
     for source in node.inputs:
         size = prod(source.spec.sizes)
         part = arrays[node][start : start + size].reshape(source.spec.sizes)
         if not _is_same_memory(part, arrays[source]):
-            copies.append(Instruction((node,), (arrays[source], part)))
+            copies.append(Copy(node, arrays[source], part))
         start += size
     return copies
 

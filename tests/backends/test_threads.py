@@ -13,8 +13,8 @@ from run_helpers import softmax_config, write_data
 from threadpoolctl import threadpool_limits
 
 from dltrain.backends.c.cache import load
+from dltrain.backends.c.call import CCall
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.backends.c.native_call import NativeCall
 from dltrain.backends.c.runtime import Runner, runtime_source
 from dltrain.backends.threads import limit_threads, threads
 from dltrain.errors import DltrainWarning
@@ -61,7 +61,9 @@ def test_native_kernels_run_on_the_threads_that_the_system_starts() -> None:
     with pytest.warns(DltrainWarning, match="2 of 4 threads are used: the system starts no more"):
         runner = Runner(library, 4)
     counts = np.zeros(1000, "int64")
-    run = runner.call([NativeCall(counting.count, [counts], [], tasks=1000)])
+    call = CCall("count", arrays=[counts], tasks=1000)
+    call.bind(counting)
+    run = runner.call([call])
     for _ in range(10):
         run()
     assert (counts == 10).all()

@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { ROUNDS = 10, WORDS = 4, DRAWS_OF_A_WORD = 4, BLOCKS = 256, TASK_DRAWS = BLOCKS * WORDS * DRAWS_OF_A_WORD };
+enum { ROUNDS = 10, WORDS = 4, BLOCKS = TASK_DRAWS / (WORDS * DRAWS_OF_A_WORD) };
 
-static inline void NAME(philox)(uint64_t block, uint64_t step, uint64_t seed, uint64_t stream, uint64_t words[WORDS]) {
+static inline void philox(uint64_t block, uint64_t step, uint64_t seed, uint64_t stream, uint64_t words[WORDS]) {
   uint64_t c0 = block + 1, c1 = 0, c2 = 0, c3 = step;
   for (int i = 0; i < ROUNDS; ++i) {
     const unsigned __int128 one = (unsigned __int128)UINT64_C(0xD2E7470EE14C6C93) * c0,
@@ -23,7 +23,7 @@ static inline void NAME(philox)(uint64_t block, uint64_t step, uint64_t seed, ui
 
 /* p: step, out; n: seed, stream, the bits of the rate, elements. Word 0 of all rounds the threshold, each of the
    others decides on four elements. A task does what BLOCKS blocks decide on. */
-int64_t NAME(dropout)(char **p, const int64_t *n, int64_t start, int64_t stop) {
+int64_t dropout(char **p, const int64_t *n, int64_t start, int64_t stop) {
   const uint64_t step = *(const uint64_t *)p[0], seed = n[0], stream = n[1];
   REAL *const out = (REAL *)p[1];
   double rate;
@@ -33,11 +33,11 @@ int64_t NAME(dropout)(char **p, const int64_t *n, int64_t start, int64_t stop) {
     uint64_t words[BLOCKS][WORDS];
     uint16_t draws[TASK_DRAWS];
   } bits;
-  NAME(philox)(0, step, seed, stream, bits.words[0]);
+  philox(0, step, seed, stream, bits.words[0]);
   const int32_t threshold = (1 - rate) * 65536.0 + (double)bits.words[0][0] / 18446744073709551616.0;
   const REAL kept = 1 / (1 - rate);
   for (int64_t task = start; task < stop; ++task) {
-    for (int64_t b = 0; b < BLOCKS; ++b) NAME(philox)(task * BLOCKS + b, step, seed, stream, bits.words[b]);
+    for (int64_t b = 0; b < BLOCKS; ++b) philox(task * BLOCKS + b, step, seed, stream, bits.words[b]);
     const int64_t place = task * TASK_DRAWS - DRAWS_OF_A_WORD; /* of the task's first draw */
     const int64_t from = place < 0 ? DRAWS_OF_A_WORD : 0, to = size - place < TASK_DRAWS ? size - place : TASK_DRAWS;
     for (int64_t i = from; i < to; ++i) out[place + i] = bits.draws[i] < threshold ? kept : 0;

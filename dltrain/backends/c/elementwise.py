@@ -10,7 +10,8 @@ import numpy as np
 
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.spec import Array
-from dltrain.backends.c.function import C_TYPES, CFunction
+from dltrain.backends.c.call import C_TYPES
+from dltrain.backends.c.function import CFunction
 from dltrain.compiler.ir import Node
 
 TASK_ELEMENTS = 8192  # numbers of a task: some microseconds
@@ -127,7 +128,7 @@ class _Place:
 
 
 def _constant(function: CFunction, node: Node, value: str) -> str:
-    name = function.name("v")
+    name = function.new_name("v")
     function.line(f"const {C_TYPES[node.spec.dtype]} {name} = {value};")
     return name
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from dltrain.autodiff.spec import Array
 from dltrain.backends.c.cache import load
+from dltrain.backends.c.call import CCall, c_text
 from dltrain.backends.c.compiler import Compiler
-from dltrain.backends.c.native_call import Check, NativeCall
+from dltrain.backends.c.function import CFunction
 from dltrain.backends.c.runtime import Runner, runtime_source
-from dltrain.backends.c.segments import Segment, SharedPart, parts
-from dltrain.backends.c.shared import c_text
+from dltrain.backends.c.segments import c_calls
 from dltrain.backends.calls import NodesCall
 from dltrain.backends.numpy.emit import numpy_calls
 from dltrain.backends.numpy.tiles import Scratch
@@ -46,45 +47,44 @@ def native_code(
         StorageError: the kernel cache cannot be used.
     """
     number = threads()
-    in_phases = [parts(phase, arrays, number) for phase in phases]
-    all_parts = [part for phase in in_phases for part in phase]
+    lowered = [c_calls(phase, arrays, number) for phase in phases]
+    in_c = [call for phase in lowered for call in phase if isinstance(call, CCall)]
+    own = [call for call in in_c if isinstance(call, CFunction)]
     names: dict[str, str] = {}  # by the function's text: layers of one kind share it
-    for part in all_parts:
-        if isinstance(part, Segment):
-            names.setdefault(part.function.text, f"segment{len(names)}")
+    for function in own:
+        function.name = names.setdefault(function.text, f"segment{len(names)}")
     functions = "\n".join(f"int64_t {name}{text}" for text, name in names.items())
-    segments = c_text("prelude.h") + functions if names else ""
-    sources = {"segments": segments} if segments else {}
-    for part in all_parts:
-        if isinstance(part, SharedPart):
-            sources[part.call.function] = part.call.source
-    sources["runtime"] = runtime_source()
-    libraries = dict(zip(sources, load(list(sources.values()), compiler), strict=True))
-    runner = Runner(libraries["runtime"], number)
-    calls: list[list[NodesCall]] = []
-    for phase in in_phases:
-        calls.append([])
-        for part in phase:
-            match part:
-                case Segment(nodes=nodes, function=function):
-                    name = names[function.text]
-                    checks = [
-                        Check(node, tuple(arrays[source] for source in node.inputs), arrays[node])
-                        for node in function.checked
-                    ]
-                    entry = getattr(libraries["segments"], name)
-                    native = NativeCall(entry, function.arrays, function.sizes, function.tasks, checks)
-                    calls[-1].append(_call(runner, tuple(nodes), native, function.written, name))
-                case SharedPart(node=node, call=call):
-                    entry = getattr(libraries[call.function], call.function)
-                    native = NativeCall(entry, call.arrays, call.numbers, call.tasks)
-                    calls[-1].append(_call(runner, (node,), native, call.arrays[-1:], call.name))
-                case Instruction():
-                    calls[-1] += numpy_calls([part], arrays, scratch)
-    return NativeCode(calls, [runner.joined(phase) for phase in calls], segments)
+    source = c_text("prelude.h") + functions if names else ""
+    for function in own:
+        function.source = source
+    sources = list(dict.fromkeys([*(call.source for call in in_c), runtime_source()]))
+    libraries = dict(zip(sources, load(sources, compiler), strict=True))
+    runner = Runner(libraries[runtime_source()], number)
+    for call in in_c:
+        call.bind(libraries[call.source])
+    bound = [_bound(phase, runner, arrays, scratch) for phase in lowered]
+    return NativeCode([calls for calls, _ in bound], [joined for _, joined in bound], source)
 
 
-def _call(
-    runner: Runner, nodes: tuple[Node, ...], native: NativeCall, written: Sequence[Array], name: str
-) -> NodesCall:
-    return NodesCall(nodes, runner.call([native]), nodes, tuple(written), name, native)
+def _bound(
+    phase: Sequence[CCall | Instruction], runner: Runner, arrays: Mapping[Node, Array], scratch: Scratch
+) -> tuple[list[NodesCall], list[NodesCall]]:
+    """The phase's calls, and the same with native ones in a row joined into one."""
+    calls: list[NodesCall] = []
+    joined: list[NodesCall] = []
+    for _, neighbours in groupby(phase, key=lambda part: isinstance(part, CCall)):
+        parts = list(neighbours)
+        if native := [part for part in parts if isinstance(part, CCall)]:
+            calls += (_nodes_call([call], runner)._replace(native=call) for call in native)
+            joined.append(_nodes_call(native, runner))
+        else:
+            by_numpy = numpy_calls([part for part in parts if not isinstance(part, CCall)], arrays, scratch)
+            calls += by_numpy
+            joined += by_numpy
+    return calls, joined
+
+
+def _nodes_call(calls: Sequence[CCall], runner: Runner) -> NodesCall:
+    nodes = tuple(node for call in calls for node in call.nodes)
+    written = tuple(array for call in calls for array in call.written)
+    return NodesCall(nodes, runner.call(calls), nodes, written)

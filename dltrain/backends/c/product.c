@@ -45,25 +45,25 @@
 #define LANES ((int64_t)(REGISTER_BYTES / sizeof(REAL))) /* numbers in a register */
 #define PANEL (2 * LANES)                                 /* columns of a tile */
 
-typedef REAL NAME(lanes) __attribute__((vector_size(REGISTER_BYTES)));
-typedef REAL NAME(unaligned) __attribute__((vector_size(REGISTER_BYTES), aligned(sizeof(REAL))));
+typedef REAL lanes __attribute__((vector_size(REGISTER_BYTES)));
+typedef REAL unaligned __attribute__((vector_size(REGISTER_BYTES), aligned(sizeof(REAL))));
 
 /* One tile: `rows` by `wide` registers, kept in registers over the whole depth. */
-static inline __attribute__((always_inline)) void NAME(tile)(
+static inline __attribute__((always_inline)) void tile(
     const int rows, const int wide, const REAL *a, int64_t a_row, int64_t a_column, const REAL *b, int64_t b_row,
     int64_t depth, REAL *out, int64_t out_row, int first) {
-  NAME(lanes) sum[MOST_ROWS][2];
+  lanes sum[MOST_ROWS][2];
   UNROLL
   for (int i = 0; i < rows; ++i)
   UNROLL
-    for (int j = 0; j < wide; ++j) sum[i][j] = (NAME(lanes)){0};
+    for (int j = 0; j < wide; ++j) sum[i][j] = (lanes){0};
   for (int64_t k = 0; k < depth; ++k) {
-    NAME(lanes) right[2];
+    lanes right[2];
   UNROLL
-    for (int j = 0; j < wide; ++j) right[j] = *(const NAME(unaligned) *)(b + k * b_row + j * LANES);
+    for (int j = 0; j < wide; ++j) right[j] = *(const unaligned *)(b + k * b_row + j * LANES);
   UNROLL
     for (int i = 0; i < rows; ++i) {
-      const NAME(lanes) left = a[i * a_row + k * a_column] - (NAME(lanes)){0};
+      const lanes left = a[i * a_row + k * a_column] - (lanes){0};
   UNROLL
       for (int j = 0; j < wide; ++j) sum[i][j] = MULTIPLY_ADD(left, right[j], sum[i][j]);
     }
@@ -72,7 +72,7 @@ static inline __attribute__((always_inline)) void NAME(tile)(
   for (int i = 0; i < rows; ++i)
   UNROLL
     for (int j = 0; j < wide; ++j) {
-      NAME(unaligned) *const target = (NAME(unaligned) *)(out + i * out_row + j * LANES);
+      unaligned *const target = (unaligned *)(out + i * out_row + j * LANES);
       *target = first ? sum[i][j] : *target + sum[i][j];
     }
 }
@@ -80,10 +80,10 @@ static inline __attribute__((always_inline)) void NAME(tile)(
 /* `rows` rows of a panel, in tiles of as many rows as there can be. */
 #define ROWS_OF_TILE(count)                                                                                  \
   for (; i + count <= rows; i += count)                                                                      \
-    NAME(tile)(count, wide, a + i * a_row, a_row, a_column, b, b_row, depth, out + i * out_row, out_row, first);
+    tile(count, wide, a + i * a_row, a_row, a_column, b, b_row, depth, out + i * out_row, out_row, first);
 
 #define TILES(name, wide_)                                                                                   \
-  static void NAME(name)(                                                                                    \
+  static void name(                                                                                          \
       int64_t rows, const REAL *a, int64_t a_row, int64_t a_column, const REAL *b, int64_t b_row,            \
       int64_t depth, REAL *out, int64_t out_row, int first) {                                                \
     const int wide = wide_;                                                                                  \
@@ -97,7 +97,7 @@ TILES(tiles_of_one, 1)
 TILES(tiles_of_two, 2)
 
 /* `columns` columns of `depth` rows of b, side by side, filled up with zeros to `width`. */
-static void NAME(pack)(
+static void pack(
     const REAL *b, int64_t b_row, int64_t b_column, int64_t depth, int64_t columns, int64_t width, REAL *packed) {
   if (columns < width) memset(packed, 0, depth * width * sizeof(REAL));
   for (int64_t k = 0; k < depth; ++k)
@@ -105,7 +105,7 @@ static void NAME(pack)(
 }
 
 /* Rows and columns of out from one of the tasks. */
-static void NAME(block)(
+static void block(
     const REAL *a, int64_t a_row, int64_t a_column, const REAL *b, int64_t b_row, int64_t b_column, REAL *out,
     int64_t out_row, int64_t rows, int64_t inner, int64_t columns) {
   REAL packed[DEPTH * PANEL] __attribute__((aligned(REGISTER_BYTES)));
@@ -115,41 +115,41 @@ static void NAME(block)(
     for (int64_t j = 0; j < columns; j += PANEL) {
       const int64_t width = columns - j < PANEL ? columns - j : PANEL;
       const REAL *panel = b + k * b_row + j * b_column;
-      int64_t step = b_row;
+      int64_t panel_row = b_row;
       if (b_column != 1 || width % LANES || b_row * (int64_t)sizeof(REAL) >= PAGE) {
-        step = width <= LANES ? LANES : PANEL;
-        NAME(pack)(panel, b_row, b_column, depth, width, step, packed);
+        panel_row = width <= LANES ? LANES : PANEL;
+        pack(panel, b_row, b_column, depth, width, panel_row, packed);
         panel = packed;
       }
       const REAL *left = a + k * a_column;
       if (width % LANES) {
         for (int64_t i = 0; i < rows; i += MOST_ROWS) {
           const int64_t count = rows - i < MOST_ROWS ? rows - i : MOST_ROWS;
-          (step == LANES ? NAME(tiles_of_one) : NAME(tiles_of_two))(
-              count, left + i * a_row, a_row, a_column, panel, step, depth, edge, step, 1);
+          (panel_row == LANES ? tiles_of_one : tiles_of_two)(
+              count, left + i * a_row, a_row, a_column, panel, panel_row, depth, edge, panel_row, 1);
           for (int64_t r = 0; r < count; ++r)
             for (int64_t c = 0; c < width; ++c) {
               REAL *const target = out + (i + r) * out_row + j + c;
-              *target = k ? *target + edge[r * step + c] : edge[r * step + c];
+              *target = k ? *target + edge[r * panel_row + c] : edge[r * panel_row + c];
             }
         }
       } else {
-        (width == LANES ? NAME(tiles_of_one) : NAME(tiles_of_two))(
-            rows, left, a_row, a_column, panel, step, depth, out + j, out_row, !k);
+        (width == LANES ? tiles_of_one : tiles_of_two)(
+            rows, left, a_row, a_column, panel, panel_row, depth, out + j, out_row, !k);
       }
     }
   }
 }
 
 /* Tasks start..stop of the product; p: a, b, out. */
-int64_t NAME(product)(char **p, const int64_t *n, int64_t start, int64_t stop) {
+int64_t product(char **p, const int64_t *n, int64_t start, int64_t stop) {
   const int64_t a_batch = n[0], a_row = n[1], a_column = n[2], b_batch = n[3], b_row = n[4], b_column = n[5];
   const int64_t rows = n[6], inner = n[7], columns = n[8], block_rows = n[9], block_columns = n[10];
   const int64_t down = (rows + block_rows - 1) / block_rows, across = (columns + block_columns - 1) / block_columns;
   for (int64_t task = start; task < stop; ++task) {
     const int64_t batch = task / (down * across), i = task % down * block_rows,
                   j = task / down % across * block_columns;
-    NAME(block)(
+    block(
         (const REAL *)p[0] + batch * a_batch + i * a_row, a_row, a_column,
         (const REAL *)p[1] + batch * b_batch + j * b_column, b_row, b_column,
         (REAL *)p[2] + batch * rows * columns + i * columns + j, columns,

@@ -7,7 +7,7 @@ from math import ceil, prod
 
 from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.autodiff.spec import Array
-from dltrain.backends.c.shared import SharedCall
+from dltrain.backends.c.call import CCall, shared_call
 from dltrain.compiler.ir import Node
 
 LANES = 16  # float32 numbers in the widest registers; a tile of the result is twice as wide
@@ -15,28 +15,21 @@ TASK_OPERATIONS = 1e6  # floating-point operations that are worth a task of thei
 TASKS_A_THREAD = 8  # so that who is done early has something to take from the others
 
 
-def is_native_product(node: Node, arrays: Mapping[Node, Array]) -> bool:
-    """Whether C computes the node: matrices, or stacks of them, into contiguous memory."""
-    if not isinstance(node.op, Matmul):
-        return False
-    out = arrays[node]
-    if out.size == 0 or not out.flags.c_contiguous:
-        return False
-    return out.ndim <= 3 or all(
-        array.ndim == 2 or (array.shape[:-2] == out.shape[:-2] and array.flags.c_contiguous)
-        for array in (arrays[source] for source in node.inputs)
-    )
-
-
-def product(node: Node, arrays: Mapping[Node, Array], threads: int) -> SharedCall:
-    """The call of product.c, cut for so many threads.
+def product(node: Node, arrays: Mapping[Node, Array], threads: int) -> CCall | None:
+    """The call of product.c, cut for so many threads; of matrices, or stacks of them, into contiguous memory.
 
     Its numbers are of a and of b the strides between matrices, rows and columns, in elements; rows, inner,
     columns; rows and columns of a task.
     """
     assert isinstance(node.op, Matmul)
-    out = arrays[node]
-    a, b = (_one_stack(arrays[source]) for source in node.inputs)
+    out, operands = arrays[node], [arrays[source] for source in node.inputs]
+    are_stacks = out.ndim <= 3 or all(
+        array.ndim == 2 or (array.shape[:-2] == out.shape[:-2] and array.flags.c_contiguous)
+        for array in operands
+    )
+    if out.size == 0 or not out.flags.c_contiguous or not are_stacks:
+        return None
+    a, b = map(_one_stack, operands)
     a = a.swapaxes(-1, -2) if node.op.transpose_a else a
     b = b.swapaxes(-1, -2) if node.op.transpose_b else b
     stack = prod(out.shape[:-2])
@@ -47,8 +40,9 @@ def product(node: Node, arrays: Mapping[Node, Array], threads: int) -> SharedCal
         for array in (a, b)
         for stride in (_between_matrices(array), *array.strides[-2:])
     ]
-    return SharedCall(
+    return shared_call(
         "product",
+        node,
         (a, b, out),
         (*strides, rows, inner, columns, task_rows, task_columns),
         stack * ceil(rows / task_rows) * ceil(columns / task_columns),

@@ -8,12 +8,12 @@ from math import prod
 
 import numpy as np
 
-from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.ops.gather import OneHot
 from dltrain.autodiff.ops.reduce import Max, Mean, Sum
 from dltrain.autodiff.ops.softmax import LogSoftmax, Softmax, SoftmaxCrossEntropy
 from dltrain.autodiff.spec import Array
-from dltrain.backends.c.function import C_TYPES, CFunction
+from dltrain.backends.c.call import C_TYPES
+from dltrain.backends.c.function import CFunction
 from dltrain.compiler.ir import Node
 
 LANES = 64  # parts of a sum along contiguous memory: they fill four wide registers
@@ -27,14 +27,11 @@ Writer = Callable[[CFunction, Node, Mapping[Node, Array]], None]
 
 def writer_for(node: Node, arrays: Mapping[Node, Array]) -> Writer | None:
     """What writes the node's kernel in C; None where only NumPy computes it."""
-    if isinstance(node.op, Elementwise):
-        return None
-    contiguous = all(arrays[n].flags.c_contiguous for n in (*node.inputs, node))
-    if not contiguous or arrays[node].size == 0:
+    if arrays[node].size == 0 or not all(arrays[n].flags.c_contiguous for n in (*node.inputs, node)):
         return None
     match node.op:
-        case Sum() | Mean() | Max():
-            return write_reduction if arrays[node.inputs[0]].size else None
+        case Sum() | Mean() | Max() if arrays[node.inputs[0]].size:
+            return write_reduction
         case Softmax(axis=axis) | LogSoftmax(axis=axis):
             shape = node.spec.sizes
             return write_softmax if axis == len(shape) - 1 and shape[-1] <= LONGEST_ROW else None
@@ -42,8 +39,7 @@ def writer_for(node: Node, arrays: Mapping[Node, Array]) -> Writer | None:
             return write_one_hot
         case SoftmaxCrossEntropy():
             return write_cross_entropy
-        case _:
-            return None
+    return None
 
 
 def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array]) -> None:
@@ -83,7 +79,7 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
                 index = nest.enter_context(function.loop(sizes[k]))
                 offset, place = f"{offset} + {index} * {steps[k]}", f"({place}) * {sizes[k]} + {index}"
         if not reduces_rows:
-            column = function.name("column")
+            column = function.new_name("column")
             head = f"for (int64_t {column} = 0; {column} < {width}; {column} += {COLUMNS})"
             nest.enter_context(function.block(head))
             offset, place = f"{offset} + {column}", f"({place}) * {width} + {column}"
@@ -161,9 +157,9 @@ def write_softmax(function: CFunction, node: Node, arrays: Mapping[Node, Array])
         x, y = function.pointer(source), function.pointer(out, write=True)
         rows, width = function.size(out.size // columns), function.size(columns)
         function.line(f"{c_type} e[{LONGEST_ROW}];")
-        function.line(f"const int64_t step = {LONGEST_ROW} / {width};")
-        with function.block(f"for (int64_t start = 0; start < {rows}; start += step)"):
-            function.line(f"const int64_t end = start + step < {rows} ? start + step : {rows};")
+        function.line(f"const int64_t at_once = {LONGEST_ROW} / {width};")
+        with function.block(f"for (int64_t start = 0; start < {rows}; start += at_once)"):
+            function.line(f"const int64_t end = start + at_once < {rows} ? start + at_once : {rows};")
             with function.block("for (int64_t r = start; r < end; ++r)"):
                 function.line(f"{c_type} top = {x}[r * {width}];")
                 with function.block(f"for (int64_t j = 1; j < {width}; ++j)"):
@@ -193,7 +189,7 @@ def write_one_hot(function: CFunction, node: Node, arrays: Mapping[Node, Array])
         rows, width = function.size(indices.size), function.size(out.shape[-1])
         function.line(f"memset({y}, 0, {rows} * {width} * sizeof *{y});")
         with function.loop(rows) as r:
-            function.check(node, f"(uint64_t){index}[{r}] < (uint64_t){width}")
+            function.check(node, arrays, f"(uint64_t){index}[{r}] < (uint64_t){width}")
             function.line(f"{y}[{r} * {width} + {index}[{r}]] = 1;")
 
 
@@ -206,5 +202,5 @@ def write_cross_entropy(function: CFunction, node: Node, arrays: Mapping[Node, A
         y = function.pointer(out, write=True)
         rows, width = function.size(labels.size), function.size(log_probabilities.shape[-1])
         with function.loop(rows) as r:
-            function.check(node, f"(uint64_t){label}[{r}] < (uint64_t){width}")
+            function.check(node, arrays, f"(uint64_t){label}[{r}] < (uint64_t){width}")
             function.line(f"{y}[{r}] = -{x}[{r} * {width} + {label}[{r}]];")

@@ -6,13 +6,11 @@ import ctypes
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from itertools import groupby
 
-from dltrain.backends.c.native_call import CallFields, NativeCall
-from dltrain.backends.c.shared import c_text
-from dltrain.backends.calls import NodesCall
+from dltrain.backends.c.call import CallFields, CCall, c_text
 from dltrain.backends.numpy.tiles import Call
-from dltrain.errors import DltrainWarning
+from dltrain.compiler.ir import KernelError
+from dltrain.errors import DltrainWarning, GraphError
 
 
 def runtime_source() -> str:
@@ -36,30 +34,21 @@ class Runner:
         self._run = library.run
         self._run.restype = ctypes.c_int64
 
-    def call(self, calls: Sequence[NativeCall]) -> Call:
-        """One call that runs all of `calls` in order."""
+    def call(self, calls: Sequence[CCall]) -> Call:
+        """One call that runs all of `calls`, which are bound, in order."""
         fields = (CallFields * len(calls))(*(call.fields for call in calls))
         run = partial(self._run, fields, ctypes.c_int64(len(calls)))
-        if not any(call.checks for call in calls):
+        if not any(call.checked for call in calls):
             return run
 
         def checked_run() -> None:
             if failed := run():
                 number, check = divmod(failed, 2**32)
-                calls[number].checks[check - 1].fail()
+                node, kernel = calls[number].checked[check - 1]
+                try:
+                    kernel()
+                except GraphError as error:
+                    raise KernelError(node, error) from None
+                raise KernelError(node, GraphError("the native kernel refused its input"))
 
         return checked_run
-
-    def joined(self, calls: Sequence[NodesCall]) -> list[NodesCall]:
-        """The same calls, native ones in a row joined into one."""
-        result: list[NodesCall] = []
-        for native, neighbours in groupby(calls, key=lambda call: call.native is not None):
-            listed = list(neighbours)
-            if not native:
-                result += listed
-                continue
-            nodes = tuple(node for call in listed for node in call.nodes)
-            writes = tuple(array for call in listed for array in call.writes)
-            natives = [call.native for call in listed if call.native is not None]
-            result.append(NodesCall(nodes, self.call(natives), nodes, writes))
-        return result

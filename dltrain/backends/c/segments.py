@@ -2,89 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
 
+from dltrain.autodiff.graph import Op
+from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.autodiff.ops.random import DropoutMask
 from dltrain.autodiff.spec import Array
+from dltrain.backends.c.call import CCall, shared_call
 from dltrain.backends.c.dropout import dropout_mask
 from dltrain.backends.c.elementwise import has_expressions, is_large, write_copy, write_group
 from dltrain.backends.c.function import CFunction
-from dltrain.backends.c.products import is_native_product, product
+from dltrain.backends.c.products import product
 from dltrain.backends.c.reductions import writer_for
-from dltrain.backends.c.shared import SharedCall
-from dltrain.compiler.guards import SumsOfSquares
-from dltrain.compiler.instructions import Instruction
+from dltrain.compiler.guards import PART, SumsOfSquares
+from dltrain.compiler.instructions import Copy, Instruction
 from dltrain.compiler.ir import Node
 
 LONGEST_SEGMENT = 16  # instructions: compilers take ever longer for longer functions, and short ones repeat
 
 
-class Segment:
-    """Instructions that one C function computes, one after the other; or a large loop that threads share."""
+def c_calls(
+    phase: Sequence[Instruction], arrays: Mapping[Node, Array], threads: int
+) -> list[CCall | Instruction]:
+    """The phase's instructions as calls in order; what only NumPy can compute stays an instruction.
 
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.function = CFunction()
-        self._length = 0
-
-    @property
-    def is_full(self) -> bool:
-        return self._length >= LONGEST_SEGMENT or self.function.tasks > 1
-
-    def take(self, instruction: Instruction, arrays: Mapping[Node, Array], *, split: bool = False) -> bool:
-        """Add the instruction, if C can compute it; `split` into tasks."""
-        if instruction.copy:
-            write_copy(self.function, *instruction.copy)
-        elif has_expressions(instruction.nodes):
-            write_group(self.function, instruction.nodes, arrays, split=split)
-        elif writer := writer_for(instruction.nodes[0], arrays):
-            writer(self.function, instruction.nodes[0], arrays)
-        else:
-            return False
-        self.nodes += instruction.nodes
-        self._length += 1
-        return True
-
-
-class SharedPart(NamedTuple):
-    """A node that a shared function computes."""
-
-    node: Node
-    call: SharedCall
-
-
-Part = Segment | SharedPart | Instruction
-"""What becomes one call; an instruction where only NumPy can compute it."""
-
-
-def parts(phase: Sequence[Instruction], arrays: Mapping[Node, Array], threads: int) -> list[Part]:
-    """The phase's instructions as parts, in order."""
-    found: list[Part] = []
+    A large loop is a function of its own, which threads share; all else that neighbours is in one function.
+    """
+    found: list[CCall | Instruction] = []
+    length = 0  # of the function that is being written
     for instruction in phase:
         if shared := _shared(instruction, arrays, threads):
             found.append(shared)
             continue
-        split = not instruction.copy and is_large(instruction.nodes)
+        split = not isinstance(instruction, Copy) and is_large(instruction)
         last = found[-1] if found else None
-        segment = last if isinstance(last, Segment) and not last.is_full and not split else Segment()
-        if not segment.take(instruction, arrays, split=split):
+        if not isinstance(last, CFunction) or last.tasks > 1 or length == LONGEST_SEGMENT or split:
+            function, length = CFunction(), 0
+        else:
+            function = last
+        if not _write(function, instruction, arrays, split=split):
             found.append(instruction)
-        elif segment is not last:
-            found.append(segment)
+        elif function is not last:
+            found.append(function)
+        length += 1
     return found
 
 
-def _shared(instruction: Instruction, arrays: Mapping[Node, Array], threads: int) -> SharedPart | None:
-    """The instruction as a call of a shared function, if there is one for it."""
-    node = instruction.nodes[0]
-    if instruction.copy:
+def _write(
+    function: CFunction, instruction: Instruction, arrays: Mapping[Node, Array], *, split: bool
+) -> bool:
+    """Have the function compute the instruction, if C can."""
+    if isinstance(instruction, Copy):
+        write_copy(function, instruction.source, instruction.target)
+        function.nodes.append(instruction.node)
+        return True
+    if has_expressions(instruction):
+        write_group(function, instruction, arrays, split=split)
+    elif writer := writer_for(instruction[0], arrays):
+        writer(function, instruction[0], arrays)
+    else:
+        return False
+    function.nodes += instruction
+    return True
+
+
+def _squares(node: Node, arrays: Mapping[Node, Array], _: int) -> CCall | None:
+    x, out = arrays[node.inputs[0]], arrays[node]
+    if not x.flags.c_contiguous:
         return None
-    if is_native_product(node, arrays):
-        return SharedPart(node, product(node, arrays, threads))
-    if isinstance(node.op, DropoutMask):
-        return SharedPart(node, dropout_mask(node, arrays))
-    if isinstance(node.op, SumsOfSquares) and (x := arrays[node.inputs[0]]).flags.c_contiguous:
-        out = arrays[node]
-        return SharedPart(node, SharedCall("squares", (x, out), (x.size,), out.size))
-    return None
+    return shared_call("squares", node, (x, out), (x.size,), out.size, PART=PART)
+
+
+SHARED: dict[type[Op], Callable[[Node, Mapping[Node, Array], int], CCall | None]] = {
+    Matmul: product,
+    DropoutMask: dropout_mask,
+    SumsOfSquares: _squares,
+}
+"""What makes the call of a shared function, for a number of threads; None where C does not do it."""
+
+
+def _shared(instruction: Instruction, arrays: Mapping[Node, Array], threads: int) -> CCall | None:
+    if isinstance(instruction, Copy):
+        return None
+    lower = SHARED.get(type(instruction[0].op))
+    return lower(instruction[0], arrays, threads) if lower else None

@@ -8,7 +8,7 @@ from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.spec import Array
 from dltrain.backends.calls import NodesCall
 from dltrain.backends.numpy.tiles import Scratch, copy_call, group_calls, kernel_call
-from dltrain.compiler.instructions import Instruction
+from dltrain.compiler.instructions import Copy, Instruction
 from dltrain.compiler.ir import Node
 
 
@@ -18,17 +18,15 @@ def numpy_calls(
     """The kernel calls of the instructions in order."""
     calls: list[NodesCall] = []
     for instruction in listed:
-        node = instruction.nodes[0]
-        if instruction.copy:
-            source, target = instruction.copy
+        if isinstance(instruction, Copy):
+            node, source, target = instruction.node, instruction.source, instruction.target
             calls.append(NodesCall((node,), copy_call(source, target), (node,), (target,)))
-        elif isinstance(node.op, Elementwise):
+        elif isinstance(instruction[0].op, Elementwise):
             calls += (
-                NodesCall((part,), call, instruction.nodes, (out,))
-                for part, call, out in group_calls(instruction.nodes, arrays, scratch)
+                NodesCall((part,), call, instruction, (out,))
+                for part, call, out in group_calls(instruction, arrays, scratch)
             )
         else:
-            inputs = [arrays[source] for source in node.inputs]
-            out = arrays[node]
-            calls.append(NodesCall((node,), kernel_call(node, inputs, out), (node,), (out,)))
+            (node,) = instruction
+            calls.append(NodesCall((node,), kernel_call(node, arrays), (node,), (arrays[node],)))
     return calls

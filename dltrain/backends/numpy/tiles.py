@@ -20,11 +20,10 @@ TILE = 32_768  # elements of each array in a tile: four float32 arrays of it fil
 MOST_TILES = 512  # beyond that tiles grow, so that a plan stays small
 
 
-def kernel_call(node: Node, inputs: list[Array], out: Array) -> Call:
+def kernel_call(node: Node, arrays: Mapping[Node, Array]) -> Call:
     """The node's kernel bound to its arrays."""
-    if isinstance(node.op, Elementwise) and node.op.ufunc is not None:
-        return partial(node.op.ufunc, *inputs, out=out)
-    return partial(node.op.compute, *inputs, out=out)
+    ufunc = node.op.ufunc if isinstance(node.op, Elementwise) else None
+    return partial(ufunc or node.op.compute, *(arrays[source] for source in node.inputs), out=arrays[node])
 
 
 def copy_call(source: Array, target: Array) -> Call:
@@ -80,7 +79,7 @@ def group_calls(
             out = scratch.array(rows[node], node, tile_shape) if node in rows else place
             assert out is not None
             parts[node] = out
-            yield node, kernel_call(node, [parts[source] for source in node.inputs], out), out
+            yield node, kernel_call(node, parts), out
         for node in group:
             if node in rows and node in results:
                 target = _part(results[node], tile, len(shape))

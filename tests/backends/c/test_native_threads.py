@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 import dltrain as dl
 from dltrain.backends import threads
 from dltrain.backends.c import cache
+from dltrain.backends.c.call import CCall
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.backends.c.native_call import NativeCall
 from dltrain.backends.c.runtime import Runner, runtime_source
 from dltrain.errors import GraphError
 from dltrain.optimizers import Adam
@@ -150,7 +150,9 @@ int64_t meet(char **p, const int64_t *n, int64_t start, int64_t stop) {
 """
     meeting, threads = cache.load([source, runtime_source()], find_compiler())
     come, late = np.zeros(1, "int64"), np.zeros(4, "int64")
-    run = Runner(threads, 4).call([NativeCall(meeting.meet, [come, late], [4], tasks=4)])
+    call = CCall("meet", arrays=[come, late], numbers=[4], tasks=4)
+    call.bind(meeting)
+    run = Runner(threads, 4).call([call])
     for pause in (0, 0, 0.3, 0, 0.3):
         time.sleep(pause)
         come[:] = 0
