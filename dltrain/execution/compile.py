@@ -12,8 +12,7 @@ from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
 from dltrain.backends.c.compiler import Compiler
 from dltrain.backends.c.emit import native_code
-from dltrain.backends.numpy.emit import numpy_calls
-from dltrain.backends.numpy.tiles import Scratch
+from dltrain.backends.numpy.emit import Scratch, numpy_calls
 from dltrain.compiler.commit import copy_variables, direct_targets, viewed
 from dltrain.compiler.fold_constants import fold_constants
 from dltrain.compiler.guards import sums_of_squares
@@ -82,17 +81,17 @@ def compile_plan(
         instructions(committed, arrays) + commit_instructions(lowered.updates, arrays, storage),
     ]
     if c_compiler is None:
-        calls = joined = [numpy_calls(phase, arrays, scratch) for phase in phases]
-        source = ""
+        by_numpy = [numpy_calls(phase, arrays, scratch) for phase in phases]
+        phase_calls, source = list(zip(by_numpy, by_numpy, strict=True)), ""
     else:
-        calls, joined, source = native_code(phases, arrays, scratch, c_compiler)
-    compute, commit = calls
+        phase_calls, source = native_code(phases, arrays, scratch, c_compiler)
+    (compute, joined_compute), (commit, joined_commit) = phase_calls
     return Plan(
         inputs=tuple(arrays[node] for node in lowered.inputs),
         fetches=tuple(arrays[node] for node in lowered.fetches),
         compute=tuple(compute),
         commit=tuple(commit),
-        joined=(tuple(joined[0]), tuple(joined[1])),
+        joined=(tuple(joined_compute), tuple(joined_commit)),
         guards=tuple(
             (tensor, arrays[node], arrays[squares])
             for (tensor, node), squares in zip(lowered.guards, sums, strict=True)

@@ -13,8 +13,7 @@ import numpy as np
 
 from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.spec import Array
-from dltrain.backends.calls import NodesCall
-from dltrain.backends.numpy.tiles import Call
+from dltrain.backends.calls import Call, NodesCall
 from dltrain.compiler.ir import KernelError, explained
 from dltrain.errors import DivergedError, GraphError
 

@@ -12,7 +12,7 @@ from dltrain.autodiff.graph import Graph, Tensor, TensorLike, Variable, default_
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array, as_array
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.backends.c.rows import native_take_rows
+from dltrain.backends.c.runtime import native_take_rows
 from dltrain.compiler.storage import Storage
 from dltrain.errors import CompilerError, DltrainWarning, GraphError, StorageError
 from dltrain.execution.compile import PASSES, Plan, compile_plan

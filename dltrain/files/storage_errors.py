@@ -24,10 +24,10 @@ _ADVICE = {
 
 
 @contextmanager
-def storage_errors(path: str | os.PathLike[str], what: str = "cannot write") -> Iterator[None]:
+def storage_errors(path: str | os.PathLike[str], what: str = "cannot write", fix: str = "") -> Iterator[None]:
     """Turns an OSError inside the block into a StorageError `what: path: reason`, with what to do."""
     try:
         yield
     except OSError as error:
-        reason, fix = error.strerror or str(error), _ADVICE.get(error.errno or 0, "")
-        raise StorageError(what, where=os.fspath(path), why=reason, fix=fix) from error
+        reason, advice = error.strerror or str(error), fix or _ADVICE.get(error.errno or 0, "")
+        raise StorageError(what, where=os.fspath(path), why=reason, fix=advice) from error

@@ -12,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from dltrain.backends.c.compiler import FLAGS, Compiler
-from dltrain.errors import CompilerError, StorageError
+from dltrain.errors import StorageError
+from dltrain.files.storage_errors import storage_errors
 from dltrain.files.temporary import remove_abandoned, temporary_folder
 
-FIX = "set XDG_CACHE_HOME to a folder of yours, or choose NumPy kernels"
+FIX = "set XDG_CACHE_HOME to a folder that only you can write, or choose NumPy kernels"
 MARK = "dltrain_library"  # a string in every library: the name under which it is kept
 
 
@@ -29,15 +30,12 @@ def load(sources: Sequence[str], compiler: Compiler) -> list[ctypes.CDLL]:
     matters = os.fsencode("\0".join((compiler.identity, *FLAGS, _processor())))
     names = [hashlib.sha256(source.encode() + b"\0" + matters).hexdigest() for source in sources]
     folder = _private_folder()
-    try:
-        libraries = {name: _cached(folder, name) for name in names}
-        missing = {name: source for name, source in zip(names, sources, strict=True) if not libraries[name]}
-        built = _built(missing, compiler, folder) if missing else {}
-    except OSError as error:
-        raise StorageError(
-            "the kernel cache cannot be used", where=str(folder), why=error.strerror or str(error), fix=FIX
-        ) from None
-    return [libraries[name] or built[name] for name in names]
+    with storage_errors(folder, "the kernel cache cannot be used", FIX):
+        libraries = {name: library for name in names if (library := _cached(folder, name))}
+        missing = {name: source for name, source in zip(names, sources, strict=True) if name not in libraries}
+        if missing:
+            libraries |= _built(missing, compiler, folder)
+    return [libraries[name] for name in names]
 
 
 def _cached(folder: Path, name: str) -> ctypes.CDLL | None:
@@ -67,12 +65,7 @@ def _built(sources: Mapping[str, str], compiler: Compiler, folder: Path) -> dict
             except (OSError, ValueError) as error:
                 if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
                     raise PermissionError("nothing on this file system may be run (noexec)") from None
-                raise CompilerError(
-                    "the C compiler made no library that can be used",
-                    where=compiler.words[0],
-                    why=str(error),
-                    fix="set CC to another C compiler, or choose NumPy kernels",
-                ) from None
+                raise compiler.error("made no library that can be used", str(error)) from None
             seal.write_text(hashlib.sha256(library.read_bytes()).hexdigest())
             for path in (library, seal):
                 path.chmod(0o600)
@@ -100,7 +93,7 @@ def _private_folder() -> Path:
     folder = Path(base, "dltrain", "kernels")
     if not folder.is_absolute():
         raise StorageError("there is no place for the kernel cache", why="you have no home folder", fix=FIX)
-    try:
+    with storage_errors(folder, "the kernel cache cannot be made", FIX):
         for place in reversed((folder, *folder.parents)):
             if not place.is_dir():
                 place.mkdir(mode=0o700, exist_ok=True)
@@ -112,12 +105,8 @@ def _private_folder() -> Path:
                     "the kernel cache is not private to you",
                     where=str(folder),
                     why=f"{place} is user {found.st_uid}'s, with mode {stat.filemode(found.st_mode)}",
-                    fix="set XDG_CACHE_HOME to a folder that only you can write, or choose NumPy kernels",
+                    fix=FIX,
                 )
-    except OSError as error:
-        raise StorageError(
-            "the kernel cache cannot be made", where=str(folder), why=error.strerror or str(error), fix=FIX
-        ) from None
     return folder
 
 

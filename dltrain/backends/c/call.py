@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dltrain.autodiff.spec import Array
-from dltrain.backends.numpy.tiles import Call
+from dltrain.backends.calls import Call
 from dltrain.compiler.ir import Node
 
 C_TYPES = {

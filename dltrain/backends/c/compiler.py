@@ -80,8 +80,7 @@ class Compiler:
         running: list[subprocess.Popen[bytes]] = []
         try:
             with _signals_held_back():  # none must end a start half way, when nobody knows the process yet
-                for source in sources:
-                    running.append(self._start(source))
+                running.extend(map(self._start, sources))
             for process, output in zip(running, self._outputs(running), strict=True):
                 if process.returncode:
                     raise self._refusal(process.returncode, output, sources[0].parent)
@@ -102,7 +101,7 @@ class Compiler:
                 umask=0o077,
             )
         except OSError as error:
-            raise self._error("cannot be run", error.strerror or str(error)) from None
+            raise self.error("cannot be run", error.strerror or str(error)) from None
         assert process.stderr is not None
         os.set_blocking(process.stderr.fileno(), False)
         return process
@@ -119,7 +118,7 @@ class Compiler:
             if any(codes) or None not in codes:
                 return outputs
             if monotonic() > deadline:
-                raise self._error("is too slow", f"it took more than {TIMEOUT} seconds")
+                raise self.error("is too slow", f"it took more than {TIMEOUT} seconds")
             sleep(POLL)
 
     def _refusal(self, code: int, output: bytes, folder: Path) -> CompilerError | StorageError:
@@ -134,9 +133,10 @@ class Compiler:
                     fix="make room there, or choose NumPy kernels",
                 )
         why = next((line for line in lines if "error" in line), lines[0])
-        return self._error("refused dltrain's kernels", why[:LONGEST_REASON])
+        return self.error("refused dltrain's kernels", why[:LONGEST_REASON])
 
-    def _error(self, what: str, why: str) -> CompilerError:
+    def error(self, what: str, why: str) -> CompilerError:
+        """That it did what it should not."""
         return CompilerError(f"the C compiler {what}", where=shlex.join(self.words), why=why, fix=FIX)
 
 

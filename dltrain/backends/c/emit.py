@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 from dltrain.autodiff.spec import Array
 from dltrain.backends.c.cache import load
@@ -14,24 +13,13 @@ from dltrain.backends.c.function import CFunction
 from dltrain.backends.c.runtime import Runner, runtime_source
 from dltrain.backends.c.segments import c_calls
 from dltrain.backends.calls import NodesCall
-from dltrain.backends.numpy.emit import numpy_calls
-from dltrain.backends.numpy.tiles import Scratch
+from dltrain.backends.numpy.emit import Scratch, numpy_calls
 from dltrain.backends.threads import threads
 from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import Node
 
-
-class NativeCode(NamedTuple):
-    """
-    Attributes:
-        calls: of each phase in order.
-        joined: the same, native ones in a row joined.
-        source: the C functions that are the plan's own.
-    """
-
-    calls: list[list[NodesCall]]
-    joined: list[list[NodesCall]]
-    source: str
+Bound = tuple[list[NodesCall], list[NodesCall]]
+"""A phase's calls, and the same with native ones in a row joined into one."""
 
 
 def native_code(
@@ -39,8 +27,11 @@ def native_code(
     arrays: Mapping[Node, Array],
     scratch: Scratch,
     compiler: Compiler,
-) -> NativeCode:
+) -> tuple[list[Bound], str]:
     """The calls of all instructions; what C cannot compute is a call of NumPy's kernel.
+
+    Returns:
+        the calls of each phase, and the C functions that are the plan's own.
 
     Raises:
         CompilerError: the compiler refused.
@@ -62,20 +53,18 @@ def native_code(
     runner = Runner(libraries[runtime_source()], number)
     for call in in_c:
         call.bind(libraries[call.source])
-    bound = [_bound(phase, runner, arrays, scratch) for phase in lowered]
-    return NativeCode([calls for calls, _ in bound], [joined for _, joined in bound], source)
+    return [_bound(phase, runner, arrays, scratch) for phase in lowered], source
 
 
 def _bound(
     phase: Sequence[CCall | Instruction], runner: Runner, arrays: Mapping[Node, Array], scratch: Scratch
-) -> tuple[list[NodesCall], list[NodesCall]]:
-    """The phase's calls, and the same with native ones in a row joined into one."""
+) -> Bound:
     calls: list[NodesCall] = []
     joined: list[NodesCall] = []
     for _, neighbours in groupby(phase, key=lambda part: isinstance(part, CCall)):
         parts = list(neighbours)
         if native := [part for part in parts if isinstance(part, CCall)]:
-            calls += (_nodes_call([call], runner)._replace(native=call) for call in native)
+            calls += (_nodes_call([call], runner)._replace(function=call.name, kept=call) for call in native)
             joined.append(_nodes_call(native, runner))
         else:
             by_numpy = numpy_calls([part for part in parts if not isinstance(part, CCall)], arrays, scratch)

@@ -12,7 +12,7 @@ from math import ceil
 
 from dltrain.autodiff.spec import Array
 from dltrain.backends.c.call import C_TYPES, CCall
-from dltrain.backends.numpy.tiles import kernel_call
+from dltrain.backends.numpy.emit import kernel_call
 from dltrain.compiler.ir import Node
 
 

@@ -60,14 +60,6 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
         with function.loop(count, parallel=True) as i:
             function.line(f"{target}[{i}] = {accumulate.format(f'{target}[{i}]', f'{values}[{i}]')};")
 
-    def make_room(rounds: str) -> None:
-        """Empties the parts, unless so many more numbers may be added to each."""
-        with function.block(f"if (rounds + {rounds} > {ROUNDS})"):
-            add("total", "part", "lanes")
-            function.line("memset(part, 0, sizeof part);" if not is_max else "")
-            function.line("rounds = 0;")
-        function.line(f"rounds += {rounds};")
-
     with function.block(), ExitStack() as nest:
         x, y = function.pointer(source), function.pointer(out, write=True)
         sizes = [function.size(size) for size, _ in runs]
@@ -78,15 +70,20 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
             if not is_reduced:
                 index = nest.enter_context(function.loop(sizes[k]))
                 offset, place = f"{offset} + {index} * {steps[k]}", f"({place}) * {sizes[k]} + {index}"
-        if not reduces_rows:
+        if reduces_rows:
+            nest.enter_context(function.block())
+            stride = columns = str(LANES)
+            lanes, rest = _least(width, LANES), _least(f"{width} - r * {LANES}", LANES)
+            rows, whole = f"({width} + {LANES - 1}) / {LANES}", f"{width} / {LANES}"
+        else:
             column = function.new_name("column")
             head = f"for (int64_t {column} = 0; {column} < {width}; {column} += {COLUMNS})"
             nest.enter_context(function.block(head))
             offset, place = f"{offset} + {column}", f"({place}) * {width} + {column}"
-            function.line(f"const int64_t lanes = {_least(f'{width} - {column}', most)};")
-        else:
-            nest.enter_context(function.block())
-            function.line(f"const int64_t lanes = {_least(width, most)};")
+            stride, columns, rest = width, "lanes", "lanes"
+            lanes, rows = _least(f"{width} - {column}", COLUMNS), sizes[-2] if outer else "1"
+            whole = rows
+        function.line(f"const int64_t lanes = {lanes}, rows = {rows}, whole = {whole};")
         function.line(f"{c_type} part[{most}];")
         function.line(f"{'double' if c_type == 'float' else c_type} total[{most}];")
         function.line("int64_t rounds = 0;")
@@ -98,37 +95,27 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
                     index = inner.enter_context(function.loop(sizes[k]))
                     offset = f"{offset} + {index} * {steps[k]}"
             function.line(f"const {c_type} *row = {x} + {offset};")
-            if not reduces_rows:
-                function.line(f"const int64_t rows = {sizes[-2] if outer else 1};")
-                function.line("int64_t r = 0;")
-                with function.block(f"for (; r + {ROWS} <= rows; r += {ROWS}, row += {ROWS} * {width})"):
-                    make_room(str(ROWS))
-                    with function.loop("lanes", parallel=True) as i:
-                        function.line(f"{c_type} sum = part[{i}];")
-                        for k in range(ROWS):
-                            function.line(f"sum = {accumulate.format('sum', f'row[{k} * {width} + {i}]')};")
-                        function.line(f"part[{i}] = sum;")
-                with function.block(f"for (; r < rows; ++r, row += {width})"):
-                    make_room("1")
-                    add("part", "row", "lanes")
-            else:
-                block = LANES * ROUNDS
-                with function.block(f"for (int64_t j = 0; j < {width}; j += {block})"):
-                    function.line(f"const int64_t end = j + {_least(f'{width} - j', block)};")
-                    make_room(f"(end - j + {LANES - 1}) / {LANES}")
-                    function.line("int64_t k = j;")
-                    with function.block(f"for (; k + {LANES} <= end; k += {LANES})"):
-                        add("part", "(row + k)", str(LANES))
-                    add("part", "(row + k)", "(end - k)")
+            with function.block("for (int64_t r = 0; r < rows;)"):
+                function.line(f"const int64_t end = r + {_least('rows - r', ROUNDS)};")
+                with function.block(f"if (rounds + end - r > {ROUNDS})"):
+                    add("total", "part", "lanes")
+                    function.line("memset(part, 0, sizeof part);" if not is_max else "")
+                    function.line("rounds = 0;")
+                function.line("rounds += end - r;")
+                at_once = f"r + {ROWS} <= end && r + {ROWS} <= whole; r += {ROWS}, row += {ROWS} * {stride}"
+                with function.block(f"for (; {at_once})"), function.loop(columns, parallel=True) as i:
+                    function.line(f"{c_type} sum = part[{i}];")
+                    for k in range(ROWS):
+                        function.line(f"sum = {accumulate.format('sum', f'row[{k} * {stride} + {i}]')};")
+                    function.line(f"part[{i}] = sum;")
+                with function.block(f"for (; r < end; ++r, row += {stride})"):
+                    add("part", "row", rest)
         add("total", "part", "lanes")
         divided = f" / {count}" if isinstance(node.op, Mean) else ""
         if reduces_rows:
             with function.block("for (int64_t i = 1; i < lanes; ++i)"):
                 function.line(f"total[0] = {accumulate.format('total[0]', 'total[i]')};")
-            function.line("const int64_t results = 1;")
-        else:
-            function.line("const int64_t results = lanes;")
-        with function.loop("results", parallel=True) as i:
+        with function.loop("1" if reduces_rows else "lanes", parallel=True) as i:
             function.line(f"{y}[{place} + {i}] = ({c_type})(total[{i}]{divided});")
 
 

@@ -1,16 +1,25 @@
-"""The threads that run native plans."""
+"""What threads.c and rows.c do: plans run on threads; rows of bytes become a batch of float32."""
 
 from __future__ import annotations
 
 import ctypes
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.backends.c.cache import load
 from dltrain.backends.c.call import CallFields, CCall, c_text
-from dltrain.backends.numpy.tiles import Call
+from dltrain.backends.c.compiler import Compiler
+from dltrain.backends.calls import Call
 from dltrain.compiler.ir import KernelError
 from dltrain.errors import DltrainWarning, GraphError
+
+TakeRows = Callable[[NDArray[np.uint8], NDArray[np.int64], float, NDArray[np.float32]], None]
+"""take_rows(source, rows, scale, out) fills out, [rows, width], with scale times the rows of source,
+[stored, width]. All are in C order, and every one of `rows` is that of a row."""
 
 
 def runtime_source() -> str:
@@ -52,3 +61,22 @@ class Runner:
                 raise KernelError(node, GraphError("the native kernel refused its input"))
 
         return checked_run
+
+
+def native_take_rows(compiler: Compiler) -> TakeRows:
+    """
+    Raises:
+        CompilerError: the compiler refused.
+        StorageError: the kernel cache cannot be used.
+    """
+    (library,) = load([runtime_source()], compiler)
+    function = library.take_rows
+    function.argtypes = (*[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2, ctypes.c_float, ctypes.c_void_p)
+    function.restype = None
+
+    def take_rows(
+        source: NDArray[np.uint8], rows: NDArray[np.int64], scale: float, out: NDArray[np.float32]
+    ) -> None:
+        function(source.ctypes.data, rows.ctypes.data, len(rows), source.shape[1], scale, out.ctypes.data)
+
+    return take_rows

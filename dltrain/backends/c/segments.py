@@ -58,7 +58,7 @@ def _write(
         return True
     if has_expressions(instruction):
         write_group(function, instruction, arrays, split=split)
-    elif writer := writer_for(instruction[0], arrays):
+    elif len(instruction) == 1 and (writer := writer_for(instruction[0], arrays)):
         writer(function, instruction[0], arrays)
     else:
         return False
