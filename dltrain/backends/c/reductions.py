@@ -17,7 +17,7 @@ from dltrain.backends.c.function import CFunction
 from dltrain.compiler.ir import Node
 
 LANES = 64  # parts of a sum along contiguous memory: they fill four wide registers
-COLUMNS = 4096  # parts of sums along other axes: they stay in the cache
+COLUMNS = 1024  # parts of sums along other axes: they stay in the cache
 ROWS = 4  # that are added to these at once
 ROUNDS = 256  # numbers that are added to a part one after the other
 LONGEST_ROW = 1024  # numbers in a row of softmax: that of whole rows must fit into a small buffer
@@ -72,7 +72,7 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
                 offset, place = f"{offset} + {index} * {steps[k]}", f"({place}) * {sizes[k]} + {index}"
         if reduces_rows:
             nest.enter_context(function.block())
-            stride = columns = str(LANES)
+            few, stride, columns = 1, str(LANES), str(LANES)
             lanes, rest = _least(width, LANES), _least(f"{width} - r * {LANES}", LANES)
             rows, whole = f"({width} + {LANES - 1}) / {LANES}", f"{width} / {LANES}"
         else:
@@ -80,7 +80,7 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
             head = f"for (int64_t {column} = 0; {column} < {width}; {column} += {COLUMNS})"
             nest.enter_context(function.block(head))
             offset, place = f"{offset} + {column}", f"({place}) * {width} + {column}"
-            stride, columns, rest = width, "lanes", "lanes"
+            few, stride, columns, rest = ROWS, width, "lanes", "lanes"
             lanes, rows = _least(f"{width} - {column}", COLUMNS), sizes[-2] if outer else "1"
             whole = rows
         function.line(f"const int64_t lanes = {lanes}, rows = {rows}, whole = {whole};")
@@ -102,21 +102,24 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
                     function.line("memset(part, 0, sizeof part);" if not is_max else "")
                     function.line("rounds = 0;")
                 function.line("rounds += end - r;")
-                at_once = f"r + {ROWS} <= end && r + {ROWS} <= whole; r += {ROWS}, row += {ROWS} * {stride}"
-                with function.block(f"for (; {at_once})"), function.loop(columns, parallel=True) as i:
+                head = f"for (; r + {few} <= end && r + {few} <= whole; r += {few}, row += {few} * {stride})"
+                with function.block(head), function.loop(columns, parallel=True) as i:
                     function.line(f"{c_type} sum = part[{i}];")
-                    for k in range(ROWS):
+                    for k in range(few):
                         function.line(f"sum = {accumulate.format('sum', f'row[{k} * {stride} + {i}]')};")
                     function.line(f"part[{i}] = sum;")
                 with function.block(f"for (; r < end; ++r, row += {stride})"):
                     add("part", "row", rest)
-        add("total", "part", "lanes")
         divided = f" / {count}" if isinstance(node.op, Mean) else ""
         if reduces_rows:
+            add("total", "part", "lanes")
             with function.block("for (int64_t i = 1; i < lanes; ++i)"):
                 function.line(f"total[0] = {accumulate.format('total[0]', 'total[i]')};")
-        with function.loop("1" if reduces_rows else "lanes", parallel=True) as i:
-            function.line(f"{y}[{place} + {i}] = ({c_type})(total[{i}]{divided});")
+            function.line(f"{y}[{place}] = ({c_type})(total[0]{divided});")
+        else:
+            with function.loop("lanes", parallel=True) as i:
+                whole_sum = accumulate.format(f"total[{i}]", f"part[{i}]")
+                function.line(f"{y}[{place} + {i}] = ({c_type})(({whole_sum}){divided});")
 
 
 def _least(number: str, most: int) -> str:
