@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -76,18 +74,3 @@ class CCall:
             ctypes.addressof(self._numbers),
             self.tasks,
         )
-
-
-def shared_call(
-    name: str, node: Node, arrays: Sequence[Array], numbers: Sequence[int], tasks: int, **constants: Any
-) -> CCall:
-    """A call of a function that all plans share: it is in `name`.c, compiled once a type of number.
-
-    Arguments:
-        arrays: that it is called with, what it writes last.
-        constants: what the C has for these names, besides REAL, the type.
-    """
-    constants["REAL"] = C_TYPES[arrays[-1].dtype]
-    head = "".join(f"#define {constant} {value}\n" for constant, value in constants.items())
-    source = head + c_text(f"{name}.c")
-    return CCall(name, source, [node], list(arrays), [arrays[-1]], list(numbers), tasks)

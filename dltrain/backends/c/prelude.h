@@ -7,20 +7,14 @@
 #else
 #define VECTOR
 #endif
-VECTOR double exp(double); VECTOR float expf(float);
-VECTOR double log(double); VECTOR float logf(float);
-VECTOR double sin(double); VECTOR float sinf(float);
-VECTOR double cos(double); VECTOR float cosf(float);
-VECTOR double pow(double, double); VECTOR float powf(float, float);
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
-VECTOR double tanh(double); VECTOR float tanhf(float);
-VECTOR double expm1(double); VECTOR float expm1f(float);
-VECTOR double log1p(double); VECTOR float log1pf(float);
+#define NEWER_VECTOR VECTOR
 #else
-double tanh(double); float tanhf(float);
-double expm1(double); float expm1f(float);
-double log1p(double); float log1pf(float);
+#define NEWER_VECTOR
 #endif
-double sqrt(double); float sqrtf(float);
-double fabs(double); float fabsf(float);
-double floor(double); float floorf(float);
+VECTOR double exp(double), log(double), sin(double), cos(double), pow(double, double);
+VECTOR float expf(float), logf(float), sinf(float), cosf(float), powf(float, float);
+NEWER_VECTOR double tanh(double), expm1(double), log1p(double);
+NEWER_VECTOR float tanhf(float), expm1f(float), log1pf(float);
+double sqrt(double), fabs(double), floor(double);
+float sqrtf(float), fabsf(float), floorf(float);

@@ -77,24 +77,22 @@ static inline __attribute__((always_inline)) void tile(
     }
 }
 
-/* `rows` rows of a panel, in tiles of as many rows as there can be. */
-#define ROWS_OF_TILE(count)                                                                                  \
+/* `rows` rows of a panel that is `wide` registers wide, in tiles of as many rows as there can be. */
+#define ROWS_OF_TILE(count, wide)                                                                            \
   for (; i + count <= rows; i += count)                                                                      \
     tile(count, wide, a + i * a_row, a_row, a_column, b, b_row, depth, out + i * out_row, out_row, first);
+#define TILES(wide) ROWS_OF_TILE(MOST_ROWS, wide) ROWS_OF_TILE(4, wide) ROWS_OF_TILE(2, wide) ROWS_OF_TILE(1, wide)
 
-#define TILES(name, wide_)                                                                                   \
-  static void name(                                                                                          \
-      int64_t rows, const REAL *a, int64_t a_row, int64_t a_column, const REAL *b, int64_t b_row,            \
-      int64_t depth, REAL *out, int64_t out_row, int first) {                                                \
-    const int wide = wide_;                                                                                  \
-    int64_t i = 0;                                                                                           \
-    ROWS_OF_TILE(MOST_ROWS)                                                                                  \
-    ROWS_OF_TILE(4)                                                                                          \
-    ROWS_OF_TILE(2)                                                                                          \
-    ROWS_OF_TILE(1)                                                                                          \
+static void tiles(
+    int64_t wide, int64_t rows, const REAL *a, int64_t a_row, int64_t a_column, const REAL *b, int64_t b_row,
+    int64_t depth, REAL *out, int64_t out_row, int first) {
+  int64_t i = 0;
+  if (wide == 1) {
+    TILES(1)
+  } else {
+    TILES(2)
   }
-TILES(tiles_of_one, 1)
-TILES(tiles_of_two, 2)
+}
 
 /* `columns` columns of `depth` rows of b, side by side, filled up with zeros to `width`. */
 static void pack(
@@ -125,8 +123,8 @@ static void block(
       if (width % LANES) {
         for (int64_t i = 0; i < rows; i += MOST_ROWS) {
           const int64_t count = rows - i < MOST_ROWS ? rows - i : MOST_ROWS;
-          (panel_row == LANES ? tiles_of_one : tiles_of_two)(
-              count, left + i * a_row, a_row, a_column, panel, panel_row, depth, edge, panel_row, 1);
+          tiles(
+              panel_row / LANES, count, left + i * a_row, a_row, a_column, panel, panel_row, depth, edge, panel_row, 1);
           for (int64_t r = 0; r < count; ++r)
             for (int64_t c = 0; c < width; ++c) {
               REAL *const target = out + (i + r) * out_row + j + c;
@@ -134,8 +132,8 @@ static void block(
             }
         }
       } else {
-        (width == LANES ? tiles_of_one : tiles_of_two)(
-            rows, left, a_row, a_column, panel, panel_row, depth, out + j, out_row, !k);
+        tiles(
+            width / LANES, rows, left, a_row, a_column, panel, panel_row, depth, out + j, out_row, !k);
       }
     }
   }

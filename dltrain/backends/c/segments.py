@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from dltrain.autodiff.graph import Op
-from dltrain.autodiff.ops.matmul import Matmul
-from dltrain.autodiff.ops.random import DropoutMask
 from dltrain.autodiff.spec import Array
-from dltrain.backends.c.call import CCall, shared_call
-from dltrain.backends.c.dropout import dropout_mask
+from dltrain.backends.c.call import CCall
 from dltrain.backends.c.elementwise import has_expressions, is_large, write_copy, write_group
 from dltrain.backends.c.function import CFunction
-from dltrain.backends.c.products import product
 from dltrain.backends.c.reductions import writer_for
-from dltrain.compiler.guards import PART, SumsOfSquares
+from dltrain.backends.c.shared import shared_call
 from dltrain.compiler.instructions import Copy, Instruction
 from dltrain.compiler.ir import Node
 
@@ -31,7 +26,7 @@ def c_calls(
     found: list[CCall | Instruction] = []
     length = 0  # of the function that is being written
     for instruction in phase:
-        if shared := _shared(instruction, arrays, threads):
+        if not isinstance(instruction, Copy) and (shared := shared_call(instruction[0], arrays, threads)):
             found.append(shared)
             continue
         split = not isinstance(instruction, Copy) and is_large(instruction)
@@ -64,25 +59,3 @@ def _write(
         return False
     function.nodes += instruction
     return True
-
-
-def _squares(node: Node, arrays: Mapping[Node, Array], _: int) -> CCall | None:
-    x, out = arrays[node.inputs[0]], arrays[node]
-    if not x.flags.c_contiguous:
-        return None
-    return shared_call("squares", node, (x, out), (x.size,), out.size, PART=PART)
-
-
-SHARED: dict[type[Op], Callable[[Node, Mapping[Node, Array], int], CCall | None]] = {
-    Matmul: product,
-    DropoutMask: dropout_mask,
-    SumsOfSquares: _squares,
-}
-"""What makes the call of a shared function, for a number of threads; None where C does not do it."""
-
-
-def _shared(instruction: Instruction, arrays: Mapping[Node, Array], threads: int) -> CCall | None:
-    if isinstance(instruction, Copy):
-        return None
-    lower = SHARED.get(type(instruction[0].op))
-    return lower(instruction[0], arrays, threads) if lower else None

@@ -154,13 +154,13 @@ def _rows_in_use(group: Group, results: Mapping[Node, Array], staged: set[Node])
             for source in dict.fromkeys(node.inputs)
             if source in rows and source not in staged and last_reader[source] == position
         ]
-        before = [source for source in ending if node.op.in_place and _same_size(source, node)]
+        before = [
+            source
+            for source in ending
+            if node.op.in_place and source.spec.dtype.itemsize == node.spec.dtype.itemsize
+        ]
         free += [rows[source] for source in before]
         if node not in results or node in staged:
             rows[node] = free.pop() if free else len(set(rows.values()))
         free += [rows[source] for source in ending if source not in before]
     return rows
-
-
-def _same_size(one: Node, other: Node) -> bool:
-    return one.spec.dtype.itemsize == other.spec.dtype.itemsize
