@@ -20,7 +20,7 @@ from dltrain.cli.progress import Progress
 from dltrain.cli.quantities import shown_result
 from dltrain.cli.requirements import Requirement
 from dltrain.cli.signals import Signals, StopFlag
-from dltrain.config import Document, apply_overrides, parse
+from dltrain.config import apply_overrides, parse
 from dltrain.errors import RunError, StoppedError
 from dltrain.execution.session import Kernels
 from dltrain.runs.directory import RunDirectory
@@ -111,7 +111,7 @@ def fit(
     shows = Progress("none" if quiet else progress)
     result: list[str] = []
     try:
-        with opened as (document, run), located(document):
+        with opened as run:
             finished = _train(run, shows, StopFlag(signals))
             figures = run.evaluate_best(dict.fromkeys(["test", *(each.split for each in required)]))
             if not quiet:
@@ -133,23 +133,24 @@ def _started(
     fast: bool,
     required: Sequence[Requirement],
     kernels: Kernels,
-) -> Iterator[tuple[Document, Run]]:
-    """A new run and its config; nothing is written before all of it is checked."""
+) -> Iterator[Run]:
+    """A new run; nothing is written before all of its config is checked."""
     document, config = load_config(path, overrides)
-    run = _built(document, config, fast, required, kernels)
-    name = config.name or config.model.component_name
-    with (
-        RunDirectory.create(run_dir, name=name) as directory,
-        run.start(directory, source=document.text, command=_command(), overrides=overrides),
-    ):
-        yield document, run
+    with located(document):
+        run = _built(config, fast, required, kernels)
+        name = config.name or config.model.component_name
+        with (
+            RunDirectory.create(run_dir, name=name) as directory,
+            run.start(directory, source=document.text, command=_command(), overrides=overrides),
+        ):
+            yield run
 
 
 @contextmanager
 def _resumed(
     reference: str, changes: Sequence[str], fast: bool, required: Sequence[Requirement], kernels: Kernels
-) -> Iterator[tuple[Document, Run]]:
-    """A run that goes on, and its config with changes.
+) -> Iterator[Run]:
+    """A run that goes on, its config with changes.
 
     Raises RunError, with both values, when one changes what may not change.
     """
@@ -166,20 +167,18 @@ def _resumed(
                 why=f"it is {json.dumps(old)} in the run, {json.dumps(new)} now",
                 fix=f"start a new run; what may change is {', '.join(CHANGEABLE)}",
             )
-        run = _built(document, config, fast, required, kernels)
-        with run.resume(directory, command=_command()):
-            yield document, run
+        with located(document):
+            run = _built(config, fast, required, kernels)
+            with run.resume(directory, command=_command()):
+                yield run
 
 
-def _built(
-    document: Document, config: RunConfig, fast: bool, required: Sequence[Requirement], kernels: Kernels
-) -> Run:
+def _built(config: RunConfig, fast: bool, required: Sequence[Requirement], kernels: Kernels) -> Run:
     """A run of which nothing is written yet."""
     if fast:
         train = config.train.model_copy(update={"epochs": None, "steps": FAST_STEPS})
         config = config.model_copy(update={"train": train})
-    with located(document):
-        run = Run(config, kernels=kernels)
+    run = Run(config, kernels=kernels)
     if fast:
         run.evaluation_batches = FAST_EVALUATION_BATCHES
     for requirement in required:
