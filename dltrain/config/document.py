@@ -66,10 +66,10 @@ def load_document(path: str | os.PathLike[str]) -> Document:
             data = file.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise ConfigError("no such config file", where=name, fix=_nearby(path)) from None
+    except ConfigError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        if isinstance(error, ConfigError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError("cannot read the config file", where=name, why=reason) from None
     if len(data) > LARGEST_FILE:
         raise ConfigError(

@@ -60,7 +60,6 @@ def _reference_to_kind(base: type[Component], definitions: dict[str, Any]) -> di
             member = f"{base.component_kind}:{component_name}"
             members.append({"$ref": f"#/$defs/{member}"})
             if member not in definitions:
-                definitions[member] = {}
                 definitions[member] = _schema_of(found, definitions)
         definitions[name] = {"description": inspect.getdoc(base) or "", "anyOf": members}
     return {"$ref": f"#/$defs/{name}"}
