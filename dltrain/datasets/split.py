@@ -40,7 +40,7 @@ class Split:
         # Taken as bytes: of an array that is not aligned NumPy would first make an aligned copy of it all.
         self._bytes = inputs.reshape(len(inputs), -1).view(np.uint8)
         self._is_float32 = inputs.dtype == np.float32 and inputs.flags.aligned
-        self._taken = np.empty((0, self._bytes.shape[1]), np.uint8)
+        self._taken, self._stored = np.empty((0, self._bytes.shape[1]), np.uint8), inputs[:0]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -141,8 +141,12 @@ class Split:
         else:
             if len(self._taken) != len(rows):
                 self._taken = np.empty((len(rows), self._bytes.shape[1]), np.uint8)
+                self._stored = self._taken.view(self._inputs.dtype).reshape(
+                    len(rows), *self._inputs.shape[1:]
+                )
             self._bytes.take(rows, 0, self._taken, "clip")
-            stored = self._taken.view(self._inputs.dtype).reshape(len(rows), *self._inputs.shape[1:])
-            np.copyto(inputs, stored, casting="same_kind")  # faster than to convert and multiply at once
+            np.copyto(
+                inputs, self._stored, casting="same_kind"
+            )  # faster than to convert and multiply at once
         if self._scale != 1:
             np.multiply(inputs, self._scale, out=inputs)
