@@ -44,20 +44,20 @@ _REPLACED = re.compile(r"\.(step-[0-9]{8,18})\.replaced")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint, in memory.
+    """A checkpoint in memory; verified, where it was read.
 
     Attributes:
         step, epoch: where training stood, as the trainer counts them.
         arrays: every array of the session by name.
-        trainer_state: the trainer's own counters, as given to `save`.
+        trainer_state: the trainer's own counters; plain data.
         best_step: step of the best checkpoint so far, perhaps this one; None if none was called best.
         path: its folder.
     """
 
     step: int
     epoch: int
-    arrays: dict[str, np.ndarray]
-    trainer_state: dict[str, Any]
+    arrays: Mapping[str, np.ndarray]
+    trainer_state: Mapping[str, Any]
     best_step: int | None
     path: Path
 
@@ -102,9 +102,10 @@ class CheckpointStore:
         with storage_errors(path, "cannot save checkpoint"):
             self._tidy()
             best_step = step if best else self._pointed("best")
+            checkpoint = Checkpoint(step, epoch, arrays, trainer_state, best_step, path)
             try:
                 with temporary_folder(path) as temporary:
-                    write_checkpoint(temporary, step, epoch, arrays, trainer_state, best_step)
+                    write_checkpoint(temporary, checkpoint)
                     if os.path.lexists(path):
                         os.rename(path, _replaced(path))
                     os.rename(temporary, path)
@@ -123,8 +124,8 @@ class CheckpointStore:
         if which in ("last", "best"):
             step = self._pointed(str(which))
             if step is None:
-                fix = "name another checkpoint, or resume the run"
-                raise RunError(f"run has no {which} checkpoint", where=str(self.folder), fix=fix)
+                what, fix = f"run has no {which} checkpoint", "name another checkpoint, or resume the run"
+                raise RunError(what, where=str(self.folder), fix=fix)
             path = self._path(step)
         else:
             path = self.folder / which if _NAME.fullmatch(str(which)) else Path(which)
@@ -229,32 +230,25 @@ class CheckpointStore:
             remove(_replaced(self._path(newest)))
 
 
-def write_checkpoint(
-    folder: Path,
-    step: int,
-    epoch: int,
-    arrays: Mapping[str, np.ndarray],
-    trainer_state: Mapping[str, Any],
-    best_step: int | None = None,
-) -> None:
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Fills `folder` with the files of a checkpoint, flushes them to disk, and reads them back.
 
     To be renamed once it is whole. Raises OSError or StorageError and leaves what was written so far.
     """
-    digest = write_file(folder / STATE, array_parts(arrays))
+    digest = write_file(folder / STATE, array_parts(checkpoint.arrays))
     manifest = Manifest(
-        step=step,
-        epoch=epoch,
-        best_step=best_step,
-        arrays=describe_arrays(arrays),
-        trainer=dict(trainer_state),
+        step=checkpoint.step,
+        epoch=checkpoint.epoch,
+        best_step=checkpoint.best_step,
+        arrays=describe_arrays(checkpoint.arrays),
+        trainer=dict(checkpoint.trainer_state),
         state_bytes=(folder / STATE).stat().st_size,
         state_sha256=digest,
     )
     write_file(folder / MANIFEST, [manifest.to_bytes()])
     sync_folder(folder)
     try:
-        read_checkpoint(folder, step)
+        read_checkpoint(folder, checkpoint.step)
     except RunError as error:
         raise StorageError("cannot save checkpoint", where=str(folder), why=str(error)) from error
 
@@ -283,11 +277,5 @@ def read_checkpoint(path: Path, step: int | None = None) -> Checkpoint:
             raise damaged_checkpoint(path, f"{Path(error.filename).name} is missing") from error
     if step is not None and manifest.step != step:
         raise damaged_checkpoint(path, f"it holds step {manifest.step}")
-    return Checkpoint(
-        step=manifest.step,
-        epoch=manifest.epoch,
-        arrays=parse_arrays(path / STATE, data, manifest),
-        trainer_state=manifest.trainer,
-        best_step=manifest.best_step,
-        path=path,
-    )
+    arrays = parse_arrays(path / STATE, data, manifest)
+    return Checkpoint(manifest.step, manifest.epoch, arrays, manifest.trainer, manifest.best_step, path)

@@ -122,15 +122,11 @@ class RunDirectory:
 
         Raises RunError when another one is, or a folder in it is a link, which would lead the writer outside.
         """
-        self._lock = RunLock(self.path / "lock")
         folders = [self.tensorboard / name for name in ("", "train", "validation")]
-        try:
-            for folder in (self.checkpoints, self.failure, *folders):
-                with storage_errors(folder, "cannot lock run"):
-                    check_plain_folder(folder, RunError)
-        except BaseException:
-            self.close()
-            raise
+        for folder in (self.checkpoints, self.failure, *folders):
+            with storage_errors(folder, "cannot lock run"):
+                check_plain_folder(folder, RunError)
+        self._lock = RunLock(self.path / "lock")
 
     def close(self) -> None:
         """Releases the lock, if it is held."""
@@ -159,7 +155,7 @@ class RunDirectory:
         """Writes both configs, `run.json` with status `running`, and makes the folder for checkpoints.
 
         Arguments:
-            config: the resolved config, as YAML; `source_config`: the file that the user wrote.
+            config: resolved, as YAML; `source_config`: the file that the user wrote.
             command: the command line, a word an item; `overrides`: its `key=value` items.
             train: of the config, what may change when the run is resumed.
             files: of the data set.

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from dltrain.autodiff import Tensor
 from dltrain.autodiff.program import Program
@@ -25,7 +25,9 @@ from dltrain.runs.checkpoints import Checkpoint, write_checkpoint
 from dltrain.runs.damage import damaged_checkpoint
 from dltrain.runs.saved_state import DescribedFailure, SavedState
 from dltrain.training.divergence import DivergedBatch, explained, loss_limit, trace_batch
-from dltrain.training.network import Network
+
+if TYPE_CHECKING:
+    from dltrain.runs.run import Run
 
 _BATCH = "batch:"
 
@@ -37,7 +39,7 @@ def save_failure(path: Path, error: DivergedBatch, variables: Mapping[str, Array
     step, epoch = state.counters.step, state.counters.epoch
     with storage_errors(path, "cannot save the step that failed"):
         with temporary_folder(path) as temporary, temporary_folder(path) as earlier:
-            write_checkpoint(temporary, step, epoch, arrays, failed.model_dump())
+            write_checkpoint(temporary, Checkpoint(step, epoch, arrays, failed.model_dump(), None, path))
             if os.path.lexists(path):
                 os.rename(path, earlier / path.name)
             os.rename(temporary, path)
@@ -64,28 +66,27 @@ class Failure:
     why: str
 
     @classmethod
-    def of(
-        cls, checkpoint: Checkpoint, saved: SavedState, network: Network, training: Program, session: Session
-    ) -> Self:
-        """What a checkpoint that `save_failure` wrote holds; the session has its values already.
+    def of(cls, checkpoint: Checkpoint, run: Run) -> Self:
+        """What a checkpoint that `save_failure` wrote holds; the run has its values already.
 
         Raises RunError when it holds no such thing.
         """
-        if saved.failure is None:
+        failure = SavedState.of(checkpoint, run.directory.id).failure
+        if failure is None:
             raise damaged_checkpoint(checkpoint.path, "it does not tell what failed")
         feeds = {}
-        for tensor in network.fed:
+        for tensor in run.network.fed:
             array = checkpoint.arrays.get(_BATCH + tensor.name)
             if array is None or array.dtype != tensor.dtype or array.shape[1:] != tensor.shape[1:]:
                 raise damaged_checkpoint(checkpoint.path, f"it holds no batch for {tensor.name}")
             feeds[tensor] = array
-        evaluating = network.evaluating(network.scalars)
-        programs = {program.guards[0].name: program for program in (training, evaluating)}
-        program = programs.get(saved.failure.loss)
+        evaluating = run.network.evaluating(run.network.scalars)
+        programs = {program.guards[0].name: program for program in (run.training, evaluating)}
+        program = programs.get(failure.loss)
         if program is None:
-            raise damaged_checkpoint(checkpoint.path, f"{saved.failure.loss!r} is no loss of the run")
-        first_loss = saved.counters.first_loss if checkpoint.step and program is training else None
-        return cls(checkpoint.step, session, program, first_loss, feeds, saved.failure.why)
+            raise damaged_checkpoint(checkpoint.path, f"{failure.loss!r} is no loss of the run")
+        first_loss = run.state.first_loss if checkpoint.step and program is run.training else None
+        return cls(checkpoint.step, run.session, program, first_loss, feeds, failure.why)
 
     def trace(self) -> list[Traced]:
         """See `trace_batch`."""

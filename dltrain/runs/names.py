@@ -51,34 +51,22 @@ def find_run(reference: str, runs: Path) -> Path:
     if reference and _is_run(path):
         return path
     names = [run.name for run in known]
-    matches = [name for name in names if name.startswith(reference)] if reference else []
-    if reference in matches:
-        matches = [reference]
-    if len(matches) == 1:
-        return runs / matches[0]
+    matches = [name for name in names if reference and name.startswith(reference)]
+    if reference in matches or len(matches) == 1:
+        return runs / (reference if reference in matches else matches[0])
     if matches:
-        raise RunError(
-            f"more than one run starts with {reference!r}",
-            where=str(runs),
-            why=_listed(matches),
-            fix="type more of the name",
-        )
+        what, why = f"more than one run starts with {reference!r}", _listed(matches)
+        raise RunError(what, where=str(runs), why=why, fix="type more of the name")
     if reference and os.path.isfile(path / "lock") and not os.path.exists(path / "metrics.jsonl"):
-        raise RunError(
-            "run has not begun",
-            where=str(path),
-            why="it was stopped before its run.json was written",
-            fix=f"start it again: dltrain fit CONFIG --run-dir {shlex.quote(str(path))}",
-        )
+        why = "it was stopped before its run.json was written"
+        fix = f"start it again: dltrain fit CONFIG --run-dir {shlex.quote(str(path))}"
+        raise RunError("run has not begun", where=str(path), why=why, fix=fix)
     if reference and os.path.isdir(path):
         raise not_a_run(path)
     near = get_close_matches(reference, names, n=3, cutoff=0.5)
-    raise RunError(
-        f"no run named {reference!r}",
-        where=str(runs),
-        why="" if names else "there are no runs",
-        fix=f"did you mean {_listed(near)}?" if near else "give a path, a prefix of a run's name, or latest",
-    )
+    why = "" if names else "there are no runs"
+    fix = f"did you mean {_listed(near)}?" if near else "give a path, a prefix of a run's name, or latest"
+    raise RunError(f"no run named {reference!r}", where=str(runs), why=why, fix=fix)
 
 
 def _started(run: Path) -> str:

@@ -21,7 +21,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -209,16 +208,8 @@ class Run:
 
     def records(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
         """Trains; see `Trainer.fit`. What a record tells is in the run's files before the record is given."""
-        trainer = Trainer(
-            self.network,
-            self.training,
-            self.session,
-            self.data,
-            self.state,
-            self._save,
-            should_stop,
-            self.evaluation_batches,
-        )
+        parts = (self.network, self.training, self.session, self.data, self.state)
+        trainer = Trainer(*parts, self._save, should_stop, self.evaluation_batches)
         try:
             for record in trainer.fit():
                 self._reporter.report(record)
@@ -283,9 +274,7 @@ class Run:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
         problems = [ending(error)] if error else []
 
         def finish() -> None:
@@ -312,8 +301,7 @@ class Run:
 
         Raises RunError when config or checkpoint is missing or damaged, or they don't fit each other.
         """
-        loaded = CheckpointStore(directory.checkpoints).load(checkpoint)
-        return cls._of(directory, loaded, SavedState.of(loaded, directory.id), kernels)
+        return cls._of(directory, CheckpointStore(directory.checkpoints).load(checkpoint), kernels)
 
     @classmethod
     def failure(cls, directory: RunDirectory, kernels: Kernels = "auto") -> Failure:
@@ -325,35 +313,24 @@ class Run:
         if not path.is_dir():
             fix = "only a run whose loss is not finite leaves one"
             raise RunError("run has no step that failed", where=str(directory.path), fix=fix)
-        loaded = read_checkpoint(path)
-        saved = SavedState.of(loaded, directory.id)
-        run = cls._of(directory, loaded, saved, kernels, trains=True)
-        return Failure.of(loaded, saved, run.network, run.training, run.session)
+        checkpoint = read_checkpoint(path)
+        return Failure.of(checkpoint, cls._of(directory, checkpoint, kernels, trains=True))
 
     @classmethod
     def _of(
-        cls,
-        directory: RunDirectory,
-        checkpoint: Checkpoint,
-        saved: SavedState,
-        kernels: Kernels,
-        *,
-        trains: bool = False,
+        cls, directory: RunDirectory, checkpoint: Checkpoint, kernels: Kernels, *, trains: bool = False
     ) -> Self:
         """The run with the values of a checkpoint of it; with those that only training needs if `trains`."""
-        config = directory.load_config()[1]
+        saved, config = SavedState.of(checkpoint, directory.id), directory.load_config()[1]
         try:
             run = cls(config, trained_on=saved.data, kernels=kernels)
             if trains:
                 _ = run.training
             run.network.load(run.session, checkpoint.arrays)
         except (ConfigError, GraphError, RunError) as error:
-            raise RunError(
-                "checkpoint and config do not fit",
-                where=str(checkpoint.path),
-                why=f"{error.where}: {error.why}",
-                fix="use a checkpoint of this run, or restore its config.yaml",
-            ) from error
+            where, why = str(checkpoint.path), f"{error.where}: {error.why}"
+            fix = "use a checkpoint of this run, or restore its config.yaml"
+            raise RunError("checkpoint and config do not fit", where=where, why=why, fix=fix) from error
         saved.check_same_config(config, directory)  # of the same shape, it may compute something else
         run.directory, run.state = directory, saved.counters
         return run
@@ -404,12 +381,10 @@ class Run:
         finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
         if not finite.all():
             example = int(np.argmin(finite))
-            raise DataError(
-                "the model's output is not finite",
-                where=f"example {example} of the inputs",
-                why=f"its values reach {np.abs(inputs[example]).max():.3g}",
-                fix="scale the inputs as those that the model was trained on",
-            )
+            where = f"example {example} of the inputs"
+            why = f"its values reach {np.abs(inputs[example]).max():.3g}"
+            fix = "scale the inputs as those that the model was trained on"
+            raise DataError("the model's output is not finite", where=where, why=why, fix=fix)
         return outputs
 
 

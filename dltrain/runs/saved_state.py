@@ -42,12 +42,10 @@ class DescribedData(_Plain):
         before, now = self.model_dump(), DescribedData.of(data).model_dump()
         for key in before:
             if now[key] != before[key]:
-                raise RunError(
-                    "the data set has changed since the run began",
-                    where="dataset",
-                    why=f"its {key.replace('_', ' ')} was {before[key]}, and is {now[key]}",
-                    fix="put the original files back, or start a new run",
-                )
+                what = "the data set has changed since the run began"
+                fix = "put the original files back, or start a new run"
+                why = f"its {key.replace('_', ' ')} was {before[key]}, and is {now[key]}"
+                raise RunError(what, where="dataset", why=why, fix=fix)
 
 
 class DescribedFailure(_Plain):
@@ -99,12 +97,9 @@ class SavedState(_Plain):
         except ValidationError as error:
             raise damaged_checkpoint(checkpoint.path, f"of its trainer's state {described(error)}") from None
         if saved.run != run:
-            raise RunError(
-                "checkpoint of another run",
-                where=str(checkpoint.path),
-                why=f"it was saved by run {saved.run!r}, this one is {run!r}",
-                fix="use a checkpoint of this run",
-            )
+            why = f"it was saved by run {saved.run!r}, this one is {run!r}"
+            where, fix = str(checkpoint.path), "use a checkpoint of this run"
+            raise RunError("checkpoint of another run", where=where, why=why, fix=fix)
         step, counters = checkpoint.step, saved.counters
         if counters.step != step or checkpoint.epoch not in (counters.epoch, counters.last_epoch):
             raise damaged_checkpoint(checkpoint.path, f"its trainer counted {counters.step} steps")
@@ -127,10 +122,8 @@ class SavedState(_Plain):
             before = before.model_copy(update={"dataset": moved})
         if conflict := before.conflict_with(config):
             key, old, new = conflict
-            raise RunError(
-                f"{key} has changed since the checkpoint was saved",
-                where=str(directory.config),
-                why=f"it was {json.dumps(old)}, and is {json.dumps(new)}",
-                fix="put the original config.yaml back, or start a new run",
-            )
+            why = f"it was {json.dumps(old)}, and is {json.dumps(new)}"
+            fix = "put the original config.yaml back, or start a new run"
+            what = f"{key} has changed since the checkpoint was saved"
+            raise RunError(what, where=str(directory.config), why=why, fix=fix)
         return before

@@ -146,6 +146,25 @@ def test_a_loss_that_rises_beyond_all_use_leaves_its_step_too(dltrain: Dltrain) 
     assert f"after step {made}: fails again, as recorded: the loss: {found[2]}" in result.err
 
 
+def test_a_gradient_that_is_not_finite_leaves_its_step_too(dltrain: Dltrain) -> None:
+    """Behind weights of 0, all activations are 0, the loss is finite; back come products of large weights."""
+    large = "kernel_initializer: {name: random_normal, standard_deviation: 1e25}"
+    model = (
+        "{name: sequential, layers: [flatten, {name: dense, units: 4, kernel_initializer: zeros}, "
+        f"{{name: dense, units: 4, {large}}}, {{name: dense, units: 3, {large}}}]}}"
+    )
+    Path("c.yaml").write_text(softmax_config(Path("data.npz")).replace("softmax_regression", model))
+    message = diverged(dltrain, "--quiet", "--kernels", "numpy")
+    found = re.search(r"at step 1 .*: (the new value of \S+kernel would not be finite, [^;]*); ", message)
+    assert found, message
+    assert read_checkpoint(Path("run/failure")).arrays["step"] == 0  # the step was not made
+    result = dltrain("replay", "run", "--kernels", "numpy")
+    assert result.code == 4
+    assert "after step 0: fails again, as recorded: " in result.err
+    assert found[1] in result.err
+    assert re.search(r"[1-9]\d* (inf|nan)", result.out)
+
+
 def test_an_autoencoder_has_no_labels(dltrain: Dltrain) -> None:
     Path("c.yaml").write_text(
         autoencoder_config(Path("data.npz"))
