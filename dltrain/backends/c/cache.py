@@ -9,6 +9,7 @@ import platform
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from dltrain.backends.c.compiler import FLAGS, Compiler
@@ -135,6 +136,7 @@ def _is_users_own_group(number: int) -> bool:
     return group.gr_name == user and set(group.gr_mem) <= {user}
 
 
+@cache
 def _processor() -> str:
     """What -march=native depends on."""
     try:

@@ -23,6 +23,7 @@ C_TYPES = {
 
 
 @cache
+@cache
 def c_text(name: str) -> str:
     """The C in a file beside this one."""
     return Path(__file__).with_name(name).read_text(encoding="ascii")
