@@ -53,12 +53,17 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
     source, out = arrays[node.inputs[0]], arrays[node]
     c_type, is_max = C_TYPES[out.dtype], isinstance(node.op, Max)
     accumulate = "{0} >= {1} || {0} != {0} ? {0} : {1}" if is_max else "{0} + {1}"
+    both = f"(emptied ? {accumulate.format('total[{0}]', 'part[{0}]')} : part[{{0}}])"
     *outer, (_, reduces_rows) = runs = _runs(source.shape, node.op.axes)
     most = LANES if reduces_rows else COLUMNS
 
     def add(target: str, values: str, count: str) -> None:
         with function.loop(count, parallel=True) as i:
             function.line(f"{target}[{i}] = {accumulate.format(f'{target}[{i}]', f'{values}[{i}]')};")
+
+    def empty() -> None:
+        with function.loop("lanes", parallel=True) as i:
+            function.line(f"total[{i}] = {both.format(i)};")
 
     with function.block(), ExitStack() as nest:
         x, y = function.pointer(source), function.pointer(out, write=True)
@@ -86,9 +91,9 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
         function.line(f"const int64_t lanes = {lanes}, rows = {rows}, whole = {whole};")
         function.line(f"{c_type} part[{most}];")
         function.line(f"{'double' if c_type == 'float' else c_type} total[{most}];")
-        function.line("int64_t rounds = 0;")
+        function.line("int64_t rounds = 0, emptied = 0;")
         with function.loop("lanes", parallel=True) as i:
-            function.line(f"total[{i}] = part[{i}] = {f'{x}[{offset} + {i}]' if is_max else 0};")
+            function.line(f"part[{i}] = {f'{x}[{offset} + {i}]' if is_max else 0};")
         with ExitStack() as inner:
             for k, (_, is_reduced) in enumerate(outer if reduces_rows else outer[:-1]):
                 if is_reduced:
@@ -98,9 +103,9 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
             with function.block("for (int64_t r = 0; r < rows;)"):
                 function.line(f"const int64_t end = r + {_least('rows - r', ROUNDS)};")
                 with function.block(f"if (rounds + end - r > {ROUNDS})"):
-                    add("total", "part", "lanes")
+                    empty()
                     function.line("memset(part, 0, sizeof part);" if not is_max else "")
-                    function.line("rounds = 0;")
+                    function.line("rounds = 0, emptied = 1;")
                 function.line("rounds += end - r;")
                 head = f"for (; r + {few} <= end && r + {few} <= whole; r += {few}, row += {few} * {stride})"
                 with function.block(head), function.loop(columns, parallel=True) as i:
@@ -112,14 +117,13 @@ def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array
                     add("part", "row", rest)
         divided = f" / {count}" if isinstance(node.op, Mean) else ""
         if reduces_rows:
-            add("total", "part", "lanes")
+            empty()
             with function.block("for (int64_t i = 1; i < lanes; ++i)"):
                 function.line(f"total[0] = {accumulate.format('total[0]', 'total[i]')};")
             function.line(f"{y}[{place}] = ({c_type})(total[0]{divided});")
         else:
             with function.loop("lanes", parallel=True) as i:
-                whole_sum = accumulate.format(f"total[{i}]", f"part[{i}]")
-                function.line(f"{y}[{place} + {i}] = ({c_type})(({whole_sum}){divided});")
+                function.line(f"{y}[{place} + {i}] = ({c_type})({both.format(i)}{divided});")
 
 
 def _least(number: str, most: int) -> str:
