@@ -7,7 +7,7 @@ import json
 import click
 
 from dltrain.cli.options import checkpoint_option, computing_options, run_argument
-from dltrain.cli.quantities import shown_result
+from dltrain.cli.printing import shown_result
 from dltrain.execution.session import Kernels
 from dltrain.runs.api import load_run
 from dltrain.training.evaluation import plain_figures

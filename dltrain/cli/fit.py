@@ -15,9 +15,8 @@ from pathlib import Path
 import click
 
 from dltrain.cli.options import UserPath, complete_runs, computing_options, progress_option, quiet_option
-from dltrain.cli.printing import say
+from dltrain.cli.printing import say, shown_result
 from dltrain.cli.progress import Progress
-from dltrain.cli.quantities import shown_result
 from dltrain.cli.requirements import Requirement
 from dltrain.cli.signals import Signals, StopFlag
 from dltrain.config import apply_overrides, parse

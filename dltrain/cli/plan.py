@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from dltrain.cli.options import UserPath, computing_options
-from dltrain.cli.quantities import shown_bytes, shown_operations
+from dltrain.cli.printing import shown_bytes, shown_operations
 from dltrain.errors import UsageError
 from dltrain.execution.session import Kernels
 from dltrain.inspection.plan import Line, Mode, PlanReport, report_plan

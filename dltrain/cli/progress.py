@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dltrain.cli.quantities import shown_figures
+from dltrain.cli.printing import shown_figures
 from dltrain.errors import UsageError
 from dltrain.training.records import EpochDone, Record, Started, StepDone
 

@@ -10,7 +10,7 @@ import click
 
 from dltrain.autodiff import Variable
 from dltrain.cli.options import UserPath
-from dltrain.cli.quantities import shown_bytes, shown_operations
+from dltrain.cli.printing import shown_bytes, shown_operations
 from dltrain.config import json_schema
 from dltrain.inspection.resources import Resources, measure_resources
 from dltrain.runs.run import Run

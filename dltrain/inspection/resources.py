@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from math import prod
+from pathlib import Path
 
 from dltrain.inspection.plan import batch_function, product_operations
-from dltrain.inspection.process_memory import process_memory
 from dltrain.runs.checkpoint_format import array_parts
 from dltrain.runs.run import Run
 from dltrain.training.run_config import RunConfig
@@ -14,6 +15,7 @@ from dltrain.training.run_config import RunConfig
 SAVED_COPIES = 3  # of all variables, when a checkpoint is saved: a snapshot, the file read back, its arrays
 LOADED_COPIES = 2  # when the best one is loaded: the file, its arrays
 ORDER_BYTES = 8  # an example in the order of an epoch; as many again while it is made
+STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,15 @@ def measure_resources(config: RunConfig) -> tuple[Run, Resources]:
         test=resources.plan_bytes("test") + LOADED_COPIES * resources.variables,
     )
     return run, replace(resources, peak=peak)
+
+
+def process_memory() -> tuple[int, int] | None:
+    """Bytes of this process: what it has now, and the most so far; None where the system does not tell."""
+    try:
+        fields = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB$", STATUS.read_text(), re.MULTILINE))
+        return int(fields["VmRSS"]) * 1024, int(fields["VmHWM"]) * 1024
+    except (OSError, KeyError):  # no Linux
+        return None
 
 
 def _plans(run: Run, split: str) -> tuple[PlanResources, ...]:

@@ -30,14 +30,12 @@ class Forward:
         output_activation: "softmax" or "sigmoid", the function that made `output` from `logits`, else None.
         updates: of variables that follow the data in training (moving averages); commit them with the
             optimizer's.
-        code: of an autoencoder, `(batch, units)`: the output of the encoder.
     """
 
     output: Tensor
     logits: Tensor | None = None
     output_activation: str | None = None
     updates: Updates = field(default_factory=lambda: Updates(()))
-    code: Tensor | None = None
 
 
 def activated(activation: Activation, x: Tensor) -> Forward:

@@ -17,7 +17,7 @@ from dltrain.layers.dense import Dense
 from dltrain.layers.initializers import GlorotUniform, Initializer, Zeros
 from dltrain.layers.layer import BuiltLayer, VariableMaker
 from dltrain.layers.shapes import Flatten, Reshape, Sizes
-from dltrain.models.model import BuiltModel, Model, chain
+from dltrain.models.model import Model, chain
 from dltrain.places import Key, Places
 
 
@@ -37,10 +37,6 @@ class Autoencoder(Model, name="autoencoder"):
     )
     kernel_initializer: Initializer = Field(default=GlorotUniform(), description="first values of kernels")
     bias_initializer: Initializer = Field(default=Zeros(), description="first values of biases")
-
-    def build(self, inputs: Spec, classes: int | None, seed: int) -> BuiltModel:
-        built = super().build(inputs, classes, seed)
-        return BuiltModel(built.scope, built.layers, code_layers=1 + len(self.encoder))
 
     def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
         if classes is not None:

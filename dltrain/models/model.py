@@ -61,12 +61,10 @@ class BuiltModel:
     Attributes:
         scope: full name of the name scope in which the variables were made.
         layers: in the order of their application.
-        code_layers: how many of them make the code of an autoencoder; 0 for other models.
     """
 
     scope: str
     layers: tuple[BuiltLayer, ...]
-    code_layers: int = 0
 
     @property
     def output(self) -> Spec:
@@ -87,18 +85,16 @@ class BuiltModel:
             training: whether dropout is on, and batch_norm uses the batch's own mean and variance.
         """
         output, updates = x, Updates(())
-        logits, code, activation = None, None, None
+        logits, activation = None, None
         with x.graph, source(Key("model")), name_scope(self.scope.rpartition("/")[-1]):
-            for number, layer in enumerate(self.layers, start=1):
+            for layer in self.layers:
                 forward = layer(output, training=training)
                 output, updates = forward.output, updates + forward.updates
                 if not layer.layer.keeps_values:
                     logits, activation = forward.logits, forward.output_activation
                 elif logits is not None:
                     logits = layer(logits, training=training).output
-                if number == self.code_layers:
-                    code = output
-        return Forward(output, logits, activation, updates, code)
+        return Forward(output, logits, activation, updates)
 
 
 def chain(layers: Iterable[tuple[Layer, Key]], inputs: Spec, seed: int) -> list[BuiltLayer]:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from run_helpers import Dltrain, dltrain_in, parsed, softmax_config, write_data
 
-from dltrain.inspection import process_memory
+from dltrain.inspection import resources
 from dltrain.inspection.resources import measure_resources
 
-linux = pytest.mark.skipif(not process_memory.STATUS.exists(), reason="the system tells no process' memory")
+linux = pytest.mark.skipif(not resources.STATUS.exists(), reason="the system tells no process' memory")
 
 # A process begins with the peak of the one that started it, so a small one starts those that are measured.
 MEASURE = """
@@ -122,7 +122,7 @@ def test_a_system_that_tells_no_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(process_memory, "STATUS", tmp_path / "none")
+    monkeypatch.setattr(resources, "STATUS", tmp_path / "none")
     Path("c.yaml").write_text(softmax_config(write_data(tmp_path)))
     result = dltrain_in(capsys)("validate", "c.yaml", "--resources")
     assert result.code == 0
@@ -146,7 +146,7 @@ def test_the_lines(
         "plans",
         "operations",
         "checkpoint",
-        *(["peak", "training"] if process_memory.STATUS.exists() else ["peak"]),
+        *(["peak", "training"] if resources.STATUS.exists() else ["peak"]),
     ]
     assert lines[0] == "memory     data set 2.3 KiB, variables 212 B"
     assert lines[2] == "operations 1.3 kFLOP a step, 8.6 kFLOP an epoch"
