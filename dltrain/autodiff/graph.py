@@ -222,11 +222,6 @@ class Op:
         )
 
     @property
-    def logarithm(self) -> Op | None:
-        """The op that computes the logarithm of the output from the inputs, where that is more accurate."""
-        return None
-
-    @property
     def label(self) -> str:
         """The class' name in snake case: the default name of its nodes."""
         name = type(self).__name__

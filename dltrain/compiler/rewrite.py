@@ -1,4 +1,8 @@
-"""Algebraic simplification: nodes become cheaper ones with the same value. Every rule keeps the same bits."""
+"""Algebraic simplification: nodes become cheaper ones with the same value.
+
+Every rule keeps the same bits, but for one: log(softmax(x)) becomes log_softmax(x), which is finite where the
+softmax underflows to 0, and elsewhere agrees to a few units in the last place.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ import numpy as np
 from dltrain.autodiff.leaves import Constant, StopGradient
 from dltrain.autodiff.ops.arithmetic import Divide, Multiply, Negative, Power, ScaledPower, Subtract
 from dltrain.autodiff.ops.bases import Elementwise
+from dltrain.autodiff.ops.exponential import Log
 from dltrain.autodiff.ops.logic import Cast
 from dltrain.autodiff.ops.shape import BroadcastTo, Reshape
+from dltrain.autodiff.ops.softmax import LogSoftmax, Softmax
 from dltrain.autodiff.spec import broadcast_shapes
 from dltrain.compiler.ir import Lowered, Node
 
@@ -84,7 +90,21 @@ def drop_broadcast(node: Node) -> Node:
     return node.with_inputs(tuple(inputs))
 
 
-RULES: tuple[Rule, ...] = (drop_broadcast, drop_identity, drop_power, drop_double_negative, join_reshapes)
+def fuse_log_softmax(node: Node) -> Node:
+    """log(softmax(x)): log_softmax(x)."""
+    if isinstance(node.op, Log) and isinstance(softmax := node.inputs[0].op, Softmax):
+        return Node(LogSoftmax(softmax.axis), node.inputs[0].inputs, node.spec, node.origin)
+    return node
+
+
+RULES: tuple[Rule, ...] = (
+    drop_broadcast,
+    drop_identity,
+    drop_power,
+    drop_double_negative,
+    join_reshapes,
+    fuse_log_softmax,
+)
 
 
 def _is_all(node: Node, number: float) -> bool:

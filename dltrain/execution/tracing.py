@@ -37,7 +37,8 @@ def trace(
 ) -> list[Traced]:
     """The tensors and all that they are computed from, with their values, in the order of building.
 
-    Every node is computed by NumPy's kernel, as it stands in the graph. Nothing is committed.
+    Every node is computed by NumPy's kernel, as it stands in the graph, but for algebra that keeps it finite.
+    Nothing is committed.
 
     Arguments:
         session: whose values the variables have.
@@ -51,7 +52,7 @@ def trace(
     roots = [tensors] if isinstance(tensors, Tensor) else tensors
     needed = set(postorder(roots, lambda node: () if node in feeds else node.inputs))
     nodes = [node for node in session.graph.nodes if node in needed]
-    plain = Session(session.graph, passes=frozenset(), kernels="numpy")
+    plain = Session(session.graph, passes=frozenset({"rewrite"}), kernels="numpy")  # as stable as a run
     plain.load_state(session.state())
     values = plain.run(nodes, feeds)
     return [Traced(node, np.asarray(value)) for node, value in zip(nodes, values, strict=True)]

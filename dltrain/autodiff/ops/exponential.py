@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltrain.autodiff.graph import Tensor, TensorLike
-from dltrain.autodiff.ops.bases import FloatElementwise, operand, unary
+from dltrain.autodiff.graph import Tensor
+from dltrain.autodiff.ops.bases import FloatElementwise, unary
 
 __all__ = ["cos", "exp", "expm1", "log", "log1p", "sin", "sqrt"]
 
@@ -41,24 +41,16 @@ class Expm1(FloatElementwise):
 
 
 class Log(FloatElementwise):
-    """The natural logarithm."""
+    """The natural logarithm: -inf at 0 (with derivative inf), nan below.
+
+    Of a softmax the compiler makes `log_softmax`: finite where the softmax underflows to 0.
+    """
 
     formula = "log{F}({0})"
     ufunc = np.log
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         return upstream / node.inputs[0]
-
-
-def log(x: TensorLike, name: str | None = None) -> Tensor:
-    """The natural logarithm: -inf at 0 (with derivative inf), nan below.
-
-    Of a softmax it is `log_softmax` of the softmax's input: finite where the softmax underflows to 0.
-    """
-    tensor = operand(x)
-    if tensor.op.logarithm is not None:
-        return tensor.op.logarithm(*tensor.inputs, name=name)
-    return Log()(tensor, name=name)
 
 
 class Log1p(FloatElementwise):
@@ -94,6 +86,7 @@ class Cos(FloatElementwise):
 sqrt = unary(Sqrt)
 exp = unary(Exp)
 expm1 = unary(Expm1)
+log = unary(Log)
 log1p = unary(Log1p)
 sin = unary(Sin)
 cos = unary(Cos)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
 from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.ops.activations import sigmoid
-from dltrain.autodiff.ops.arithmetic import negative
+from dltrain.autodiff.ops.arithmetic import Add, Divide, add, negative
 from dltrain.autodiff.ops.bases import FloatElementwise, operand, operands, require_float
 from dltrain.autodiff.ops.exponential import exp
 from dltrain.autodiff.ops.gather import check_range, one_hot, require_indices
@@ -69,12 +70,29 @@ class Softmax(Op):
         _compute_along(self.axis, _softmax, x, out)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        weighted = sum(upstream * node, self.axis, keepdims=True)
-        return node * (upstream - weighted)
+        """p (u - sum(u p)); the parts of u that are v / p, as log(p) gives them, are v - p sum(v).
 
-    @property
-    def logarithm(self) -> LogSoftmax:
-        return LogSoftmax(self.axis)
+        So the quotient, of 0 and 0 where the softmax underflows, cancels out, whoever else uses p.
+        """
+        addends, dividends, others = [upstream], [], []
+        while addends:
+            part = addends.pop()
+            if isinstance(part.op, Add):
+                addends += part.inputs
+            elif (
+                isinstance(part.op, Divide) and part.inputs[1] is node and part.inputs[0].shape == node.shape
+            ):
+                dividends.append(part.inputs[0])
+            else:
+                others.append(part)
+        if not dividends:
+            return node * (upstream - sum(upstream * node, self.axis, keepdims=True))
+        v = reduce(add, dividends)
+        quotients = v - node * sum(v, self.axis, keepdims=True)
+        if not others:
+            return quotients
+        u = reduce(add, others)
+        return quotients + node * (u - sum(u * node, self.axis, keepdims=True))
 
 
 def softmax(x: TensorLike, axis: int = -1, name: str | None = None) -> Tensor:
