@@ -145,13 +145,6 @@ class StoppedError(DltrainError):
 class Bug(DltrainError):
     """An exception that nobody expected: exit code 1."""
 
-    def __init__(self) -> None:
-        from dltrain import __version__
-
-        super().__init__(
-            f"this is a bug in dltrain {__version__}", fix="please report it, with all of the above"
-        )
-
 
 class DltrainWarning(UserWarning):
     """What dltrain goes on in spite of; the command line prints it in one line."""
@@ -188,7 +181,9 @@ def ending(error: BaseException) -> DltrainError:
         case OSError():
             where = str(error.filename or "")
             return StorageError("cannot read or write", where=where, why=error.strerror or str(error))
-    return Bug()
+    from dltrain import __version__
+
+    return Bug(f"this is a bug in dltrain {__version__}", fix="please report it, with all of the above")
 
 
 def printable(text: str) -> str:

@@ -29,9 +29,7 @@ def _check_urls(_context: click.Context, _option: click.Parameter, urls: tuple[s
     return urls
 
 
-@click.command(
-    epilog="Example: dltrain download-mnist --dataset fashion_mnist --dir data/fashion_mnist",
-)
+@click.command(epilog="Example: dltrain download-mnist --dataset fashion_mnist --dir data/fashion_mnist")
 @click.option(
     "--dir",
     "folder",

@@ -111,7 +111,7 @@ def fit(
     result: list[str] = []
     try:
         with opened as run:
-            finished = _train(run, shows, StopFlag(signals))
+            finished = _train(run, shows, signals)
             figures = run.evaluate_best(dict.fromkeys(["test", *(each.split for each in required)]))
             if not quiet:
                 test = f"test {shown_result(figures['test'])}  (best checkpoint, step {finished.best_step})"
@@ -185,21 +185,22 @@ def _built(config: RunConfig, fast: bool, required: Sequence[Requirement], kerne
     return run
 
 
-def _train(run: Run, shows: Progress, stop: StopFlag) -> Finished:
+def _train(run: Run, shows: Progress, signals: Signals) -> Finished:
     """Trains to the end. Raises StoppedError after a signal."""
     finished = None
+    stop = StopFlag(signals)
     records = run.records(should_stop=stop)
     started = next(records)  # when all is compiled: until then a signal ends the command at once
     with stop, closing(shows) as progress:
         for record in chain([started], records):
             progress.report(record)
             finished = record if isinstance(record, Finished) else None
-    if stop.signal_number is None:  # asked last, so that no signal is overlooked
+    if signals.number is None:  # asked last, so that no signal is overlooked
         assert finished is not None
         return finished
     raise StoppedError(
-        f"stopped by {signal.Signals(stop.signal_number).name} after step {run.state.step}",
-        signal_number=stop.signal_number,
+        f"stopped by {signal.Signals(signals.number).name} after step {run.state.step}",
+        signal_number=signals.number,
         fix=f"to go on: dltrain fit --resume {shlex.quote(str(run.directory.path))}",
     )
 

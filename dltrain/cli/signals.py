@@ -123,11 +123,6 @@ class StopFlag:
     def __call__(self) -> bool:
         return self._signals.number is not None
 
-    @property
-    def signal_number(self) -> int | None:
-        """Of the signal that came first; None while there was none."""
-        return self._signals.number
-
     def __enter__(self) -> Self:
         self._signals.raises, self._signals.flags = False, True
         return self

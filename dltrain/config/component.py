@@ -29,7 +29,7 @@ from dltrain.aliases import name_here
 from dltrain.config.section import Section
 from dltrain.config.text import did_you_mean, quoted
 from dltrain.errors import ConfigError
-from dltrain.places import TOP, Key
+from dltrain.places import TOP, Key, Places
 
 KIND_MARK = "dltrain-kind"  # stands in a JSON Schema for "any component of this class"
 
@@ -131,6 +131,11 @@ class Component(Section):
             raise cls._unknown(value)
         keys = value if isinstance(value, Mapping) else {}
         return {key: item for key, item in keys.items() if key != "name"}
+
+    def misfit(self, other: str, *keys: Key, why: str, fix: str) -> ConfigError:
+        """That the component does not fit the `other` part of a config; `keys` are those that disagree."""
+        what = f"{self.component_kind} {self.component_name} and {other} do not fit"
+        return ConfigError(what, where=Places(*keys), why=why, fix=fix)
 
     @classmethod
     def _unknown(cls, value: str | Mapping[str, Any]) -> ConfigError:

@@ -76,17 +76,12 @@ class CostOfFeatures(Cost):
 
     def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
         if not target.spec.is_float:
-            raise ConfigError(
-                f"cost {self.component_name} and data set do not fit",
-                where=Places(Key("cost"), Key("dataset", "target")),
-                why="the cost compares numbers with numbers, but the target is the label",
-                fix="set the cost to cross_entropy, or dataset.target to input",
-            )
+            why = "the cost compares numbers with numbers, but the target is the label"
+            fix = "set the cost to cross_entropy, or dataset.target to input"
+            raise self.misfit("data set", Key("cost"), Key("dataset", "target"), why=why, fix=fix)
         if target.spec != prediction.output.spec:
-            raise ConfigError(
-                "model and data set do not fit",
-                where=Places(Key("model"), Key("dataset")),
-                why=f"the model's output is {prediction.output.spec}, the target {target.spec}",
-            )
+            where = Places(Key("model"), Key("dataset"))
+            why = f"the model's output is {prediction.output.spec}, the target {target.spec}"
+            raise ConfigError("model and data set do not fit", where=where, why=why)
         costs = self.per_feature(prediction, target)
         return ops.mean(costs, axis=range(1, costs.spec.rank)) if costs.spec.rank > 1 else costs

@@ -7,8 +7,7 @@ from pydantic import Field
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
 from dltrain.costs.cost import Cost, CostOfFeatures, Prediction
-from dltrain.errors import ConfigError
-from dltrain.places import Key, Places
+from dltrain.places import Key
 
 
 class CrossEntropy(Cost, name="cross_entropy"):
@@ -21,31 +20,19 @@ class CrossEntropy(Cost, name="cross_entropy"):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share s spread evenly over classes")
 
     def per_example(self, prediction: Prediction, target: Tensor) -> Tensor:
-        logits = self._logits(prediction)
+        fix = "set the cost to mse, or the model to one that tells classes apart"
+        logits = _logits(self, prediction, "softmax", "classes", fix)
         classes = logits.spec.with_shape(logits.shape[-1:]).sizes[0]
         labels = not target.spec.is_float
         if target.shape != (logits.shape[:-1] if labels else logits.shape):
-            raise ConfigError(
-                "cost cross_entropy and data set do not fit",
-                where=Places(Key("cost"), Key("dataset", "target")),
-                why=f"the target is {target.spec}, the model's output {prediction.output.spec}",
-                fix="set dataset.target to label",
-            )
+            why = f"the target is {target.spec}, the model's output {prediction.output.spec}"
+            fix = "set dataset.target to label"
+            raise self.misfit("data set", Key("cost"), Key("dataset", "target"), why=why, fix=fix)
         if not self.label_smoothing:
             return ops.softmax_cross_entropy(logits, target)
         certain = ops.one_hot(target, classes, dtype=logits.dtype) if labels else target
         smooth = (1 - self.label_smoothing) * certain + self.label_smoothing / classes
         return ops.softmax_cross_entropy(logits, smooth)
-
-    def _logits(self, prediction: Prediction) -> Tensor:
-        if prediction.logits is None or prediction.output_activation != "softmax":
-            raise ConfigError(
-                "cost cross_entropy and model do not fit",
-                where=Places(Key("cost"), Key("model")),
-                why="the cost needs probabilities of classes, but the model does not end in softmax",
-                fix="set the cost to mse, or the model to one that tells classes apart",
-            )
-        return prediction.logits
 
 
 class BinaryCrossEntropy(CostOfFeatures, name="binary_cross_entropy"):
@@ -54,11 +41,13 @@ class BinaryCrossEntropy(CostOfFeatures, name="binary_cross_entropy"):
     """
 
     def per_feature(self, prediction: Prediction, target: Tensor) -> Tensor:
-        if prediction.logits is None or prediction.output_activation != "sigmoid":
-            raise ConfigError(
-                "cost binary_cross_entropy and model do not fit",
-                where=Places(Key("cost"), Key("model")),
-                why="the cost needs probabilities of features, but the model does not end in sigmoid",
-                fix="end the model in sigmoid (autoencoder: output_activation), or set the cost to mse",
-            )
-        return ops.sigmoid_cross_entropy(prediction.logits, target)
+        fix = "end the model in sigmoid (autoencoder: output_activation), or set the cost to mse"
+        return ops.sigmoid_cross_entropy(_logits(self, prediction, "sigmoid", "features", fix), target)
+
+
+def _logits(cost: Cost, prediction: Prediction, activation: str, of: str, fix: str) -> Tensor:
+    """What a model has given to its last function. Raises ConfigError unless that is `activation`."""
+    if prediction.logits is None or prediction.output_activation != activation:
+        why = f"the cost needs probabilities of {of}, but the model does not end in {activation}"
+        raise cost.misfit("model", Key("cost"), Key("model"), why=why, fix=fix)
+    return prediction.logits

@@ -9,7 +9,7 @@ from pydantic import Field
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.leaves import constant
-from dltrain.metrics.metric import Metric, Prediction
+from dltrain.metrics.metric import KEYS, Metric, Prediction
 
 
 class _OfClasses(Metric):
@@ -23,10 +23,9 @@ class _OfClasses(Metric):
         """
         output = prediction.output
         if target.spec.is_float or output.spec.rank != 2 or target.shape != output.shape[:1]:
-            raise self.misfit(
-                "the metric needs the label as target, and a model that tells classes apart",
-                "set dataset.target to label, or use mse or mae",
-            )
+            why = "the metric needs the label as target, and a model that tells classes apart"
+            fix = "set dataset.target to label, or use mse or mae"
+            raise self.misfit("data set", *KEYS, why=why, fix=fix)
         return output if prediction.logits is None else prediction.logits
 
 
@@ -58,9 +57,8 @@ class TopKAccuracy(_OfClasses, name="top_k_accuracy"):
         scores = self.scores(prediction, target)
         (classes,) = scores.spec.with_shape(scores.shape[1:]).sizes
         if self.k > classes:
-            raise self.misfit(
-                f"k is {self.k}, but there are {classes} classes", f"set k to {classes} or less"
-            )
+            why, fix = f"k is {self.k}, but there are {classes} classes", f"set k to {classes} or less"
+            raise self.misfit("data set", *KEYS, why=why, fix=fix)
         label = ops.expand_dims(target, -1)
         numbers = constant(range(classes))
         its_score = ops.max(

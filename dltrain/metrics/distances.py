@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
-from dltrain.metrics.metric import Metric, Prediction
+from dltrain.metrics.metric import KEYS, Metric, Prediction
 
 
 class _OfFeatures(Metric):
@@ -18,10 +18,9 @@ class _OfFeatures(Metric):
 
     def compute(self, prediction: Prediction, target: Tensor) -> Tensor:
         if target.spec != prediction.output.spec:
-            raise self.misfit(
-                f"the target is {target.spec}, the model's output {prediction.output.spec}",
-                "set dataset.target to input, or use accuracy",
-            )
+            why = f"the target is {target.spec}, the model's output {prediction.output.spec}"
+            fix = "set dataset.target to input, or use accuracy"
+            raise self.misfit("data set", *KEYS, why=why, fix=fix)
         x = self.per_feature(prediction.output - target)
         per_example = ops.mean(x, axis=range(1, x.spec.rank)) if x.spec.rank > 1 else x
         return ops.mean(ops.cast(per_example, "float64"))  # so that batches combine exactly

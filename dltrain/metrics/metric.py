@@ -7,8 +7,9 @@ from typing import ClassVar, Literal, Protocol
 
 from dltrain.autodiff.graph import Tensor, name_scope
 from dltrain.config import Component
-from dltrain.errors import ConfigError
-from dltrain.places import Key, Places
+from dltrain.places import Key
+
+KEYS = Key("metrics"), Key("dataset", "target")  # of a metric and a data set that do not fit
 
 
 class Prediction(Protocol):
@@ -43,11 +44,3 @@ class Metric(Component, kind="metric"):
         """
         with target.graph, name_scope(self.component_name):
             return self.compute(prediction, target)
-
-    def misfit(self, why: str, fix: str) -> ConfigError:
-        return ConfigError(
-            f"metric {self.component_name} and data set do not fit",
-            where=Places(Key("metrics"), Key("dataset", "target")),
-            why=why,
-            fix=fix,
-        )

@@ -11,14 +11,13 @@ from pydantic import Field
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import name_scope, source
 from dltrain.autodiff.spec import Spec
-from dltrain.errors import ConfigError
 from dltrain.layers.activations import Activation, Relu, Sigmoid
 from dltrain.layers.dense import Dense
 from dltrain.layers.initializers import GlorotUniform, Initializer, Zeros
 from dltrain.layers.layer import BuiltLayer, VariableMaker
 from dltrain.layers.shapes import Flatten, Reshape, Sizes
 from dltrain.models.model import Model, chain
-from dltrain.places import Key, Places
+from dltrain.places import Key
 
 
 class Autoencoder(Model, name="autoencoder"):
@@ -40,12 +39,9 @@ class Autoencoder(Model, name="autoencoder"):
 
     def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
         if classes is not None:
-            raise ConfigError(
-                "model autoencoder and data set do not fit",
-                where=Places(Key("model"), Key("dataset", "target")),
-                why="the model reconstructs its input, but the target is the label",
-                fix="set dataset.target to input, or the model to mlp",
-            )
+            why = "the model reconstructs its input, but the target is the label"
+            fix = "set dataset.target to input, or the model to mlp"
+            raise self.misfit("data set", Key("model"), Key("dataset", "target"), why=why, fix=fix)
         shape = inputs.with_shape(inputs.shape[1:]).sizes
         flatten = Flatten().build(inputs, seed, key=Key("model"))
         dense = partial(

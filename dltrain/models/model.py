@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from dltrain.autodiff.graph import Tensor, Updates, Variable, name_scope, source
 from dltrain.autodiff.spec import Spec
 from dltrain.config import Component
-from dltrain.errors import ConfigError
 from dltrain.layers.layer import BuiltLayer, Forward, Layer
-from dltrain.places import Key, Places
+from dltrain.places import Key
 
 
 class Model(Component, kind="model"):
@@ -44,12 +43,9 @@ class Model(Component, kind="model"):
             ConfigError: the data set has none.
         """
         if classes is None:
-            raise ConfigError(
-                f"model {self.component_name} and data set do not fit",
-                where=Places(Key("model"), Key("dataset", "target")),
-                why="the model tells classes apart, but the target is the input",
-                fix="set dataset.target to label, or the model to autoencoder",
-            )
+            why = "the model tells classes apart, but the target is the input"
+            fix = "set dataset.target to label, or the model to autoencoder"
+            raise self.misfit("data set", Key("model"), Key("dataset", "target"), why=why, fix=fix)
         return classes
 
 

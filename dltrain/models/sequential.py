@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from dltrain.autodiff.spec import Spec
-from dltrain.errors import ConfigError
 from dltrain.layers.activations import Sigmoid, Softmax
 from dltrain.layers.dense import Activation
 from dltrain.layers.layer import BuiltLayer, Layer
 from dltrain.models.model import Model, chain
-from dltrain.places import Key, Places
+from dltrain.places import Key
 
 
 class Sequential(Model, name="sequential"):
@@ -30,15 +29,12 @@ class Sequential(Model, name="sequential"):
         found = list(built[-1].output.shape[1:])
         wanted = list(inputs.shape[1:] if classes is None else (classes,))
         if found != wanted:
-            what = (
-                f"the target, the input, is {wanted}" if classes is None else f"there are {classes} classes"
-            )
-            raise ConfigError(
-                "model sequential and data set do not fit",
-                where=Places(keys[-1], Key("dataset", "target")),
-                why=f"the last layer's output is {found} an example, but {what}",
-                fix=f"end in a reshape to {wanted}" if classes is None else f"end in {classes} units",
-            )
+            if classes is None:
+                but, fix = f"the target, the input, is {wanted}", f"end in a reshape to {wanted}"
+            else:
+                but, fix = f"there are {classes} classes", f"end in {classes} units"
+            why = f"the last layer's output is {found} an example, but {but}"
+            raise self.misfit("data set", keys[-1], Key("dataset", "target"), why=why, fix=fix)
         return built if classes is None else [*built, *self._softmax(built[-1].output, seed)]
 
     def _softmax(self, output: Spec, seed: int) -> list[BuiltLayer]:
@@ -50,10 +46,6 @@ class Sequential(Model, name="sequential"):
             case Softmax():
                 return []
             case Sigmoid():
-                raise ConfigError(
-                    "model sequential and data set do not fit",
-                    where=Places(key, Key("dataset", "target")),
-                    why="the model ends in sigmoid, but the target is the label, one of several classes",
-                    fix="end in softmax",
-                )
+                why = "the model ends in sigmoid, but the target is the label, one of several classes"
+                raise self.misfit("data set", key, Key("dataset", "target"), why=why, fix="end in softmax")
         return chain([(Activation(function=Softmax()), key)], output, seed)

@@ -38,7 +38,7 @@ def test_the_first_signal_is_noted_and_handlers_are_put_back(number: signal.Sign
         assert stop()
         if number != signal.SIGTERM:
             os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.signal_number == number
+        assert signals.number == number
     assert [signal.getsignal(each) for each in STOPPING] == before
 
 
