@@ -38,18 +38,27 @@ def finite_figures(run: str = "run") -> dict[str, Any]:
     return test
 
 
-def trained(dltrain: Dltrain, *overrides: str, text: str = "", kernels: str = "numpy") -> dict[str, Any]:
-    """Trains `c.yaml`, evaluates and applies the run, and returns its figures on test, all of it finite."""
-    computing = ["--kernels", kernels]
+def trained(
+    dltrain: Dltrain, *overrides: str, text: str = "", kernels: str = "numpy", warning: str = ""
+) -> dict[str, Any]:
+    """Trains `c.yaml`, evaluates and applies the run, and returns its figures on test, all of it finite.
+
+    Arguments:
+        warning: how the only line that `fit` prints begins; empty where it prints none.
+    """
+
+    def run(*words: str, warning: str = "") -> None:
+        result = dltrain(*words, "--kernels", kernels)
+        assert (result.code, result.err.count("\n")) == (0, int(bool(warning))), result.err
+        assert result.err.startswith(warning and f"dltrain: warning: {warning}"), result.err
+
     if text:
         Path("c.yaml").write_text(text)
-    result = dltrain("fit", "c.yaml", "--run-dir", "run", "--progress", "none", *computing, *overrides)
-    assert (result.code, result.err) == (0, ""), result.err
+    run("fit", "c.yaml", "--run-dir", "run", "--progress", "none", *overrides, warning=warning)
     figures = finite_figures()
     np.save("in.npy", np.load("data.npz")["x_test"])
-    for words in (["eval", "run", "--json"], ["predict", "run", "--input", "in.npy", "--output", "out.npy"]):
-        result = dltrain(*words, *computing)
-        assert (result.code, result.err) == (0, ""), result.err
+    run("eval", "run", "--json", warning=warning if warning.startswith("no example") else "")
+    run("predict", "run", "--input", "in.npy", "--output", "out.npy")
     assert np.isfinite(np.load("out.npy")).all()
     return figures
 
@@ -109,7 +118,9 @@ def test_activations_of_huge_sums(dltrain_here: Dltrain, function: str) -> None:
 def test_batches_of_one_and_smaller_last_ones(dltrain_here: Dltrain, batch_size: int, text: str) -> None:
     """40 examples: 40 of 1; 3 of 13 and 1 of 1; 1 of 39 and 1 of 1; all at once."""
     text = busy_config(Path("data.npz")) if text == "busy" else config()
-    trained(dltrain_here, f"train.batch_size={batch_size}", "train.evaluation_batch_size=11", text=text)
+    words = (f"train.batch_size={batch_size}", "train.evaluation_batch_size=11")
+    warning = "batch larger than the training split: " if batch_size == 41 else ""
+    trained(dltrain_here, *words, text=text, warning=warning)
 
 
 def test_no_hidden_layer(dltrain_here: Dltrain) -> None:
@@ -129,6 +140,7 @@ MODELS = {
     "norms of the input": "{name: sequential, layers: [flatten, layer_norm, batch_norm, "
     "{name: dense, units: 3}]}",
 }
+SMALL = "train: {epochs: 2, batch_size: 3}"  # as many as there are examples
 OPTIMIZERS = ["sgd", "adam", "adamw", "nadam", "rmsprop", "adagrad", "adadelta", "lion"]
 
 
@@ -153,6 +165,7 @@ def test_gradients_that_are_all_0(dltrain_here: Dltrain, optimizer: str) -> None
         "model: {name: autoencoder, encoder: [2], output_activation: relu}",
         "cost: mse",
         f"optimizer: {{name: {optimizer}, clip_norm: 1, clip_value: 1}}",
+        SMALL,
     )
     assert trained(dltrain_here, text=text)["mse"] == 0
 
@@ -160,14 +173,15 @@ def test_gradients_that_are_all_0(dltrain_here: Dltrain, optimizer: str) -> None
 @pytest.mark.parametrize("model", ["mlp", "batch_norm", "layer_norm"])
 def test_one_example(dltrain_here: Dltrain, model: str) -> None:
     save(PICTURES[:1], labels=np.array([2]))
-    trained(dltrain_here, text=config("dataset: {name: npz, path: data.npz}", f"model: {MODELS[model]}"))
+    text = config("dataset: {name: npz, path: data.npz}", f"model: {MODELS[model]}")
+    trained(dltrain_here, "train.batch_size=1", text=text, warning="no example of some classes: ")
 
 
 def test_one_class(dltrain_here: Dltrain) -> None:
     """The softmax of one logit is 1: no cost, no gradient, and every answer is right."""
     save(PICTURES, labels=np.zeros(3, int))
     text = config("dataset: {name: npz, path: data.npz, validation_size: 1}")
-    assert trained(dltrain_here, text=text) == {"loss": 0.0, "accuracy": 1.0}
+    assert trained(dltrain_here, "train.batch_size=2", text=text) == {"loss": 0.0, "accuracy": 1.0}
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64", ">f4", ">f8"])
@@ -176,7 +190,7 @@ def test_dtypes_of_inputs(dltrain_here: Dltrain, dtype: str, order: Any) -> None
     """The same numbers in any type, with their scale, give the same figures."""
     save(np.asarray(PICTURES, dtype, order=order))
     line = f"dataset: {{name: npz, path: data.npz, validation_size: 0, scale: {1 / 256}}}"
-    figures = trained(dltrain_here, text=config(line))
+    figures = trained(dltrain_here, text=config(line, SMALL))
     save(PICTURES)
     assert dltrain_here("fit", "c.yaml", "--run-dir", "bytes", "--quiet", "--kernels", "numpy").code == 0
     assert figures == finite_figures("bytes")
@@ -185,7 +199,7 @@ def test_dtypes_of_inputs(dltrain_here: Dltrain, dtype: str, order: Any) -> None
 @pytest.mark.parametrize("size", [1e-38, 1e15])
 def test_inputs_of_any_size_in_float32(dltrain_here: Dltrain, size: float) -> None:
     save(PICTURES * np.float64(size) / 255)
-    trained(dltrain_here, text=config("dataset: {name: npz, path: data.npz, validation_size: 0}"))
+    trained(dltrain_here, text=config("dataset: {name: npz, path: data.npz, validation_size: 0}", SMALL))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step", "exponential", "cosine", "one_cycle"])
