@@ -6,6 +6,7 @@ one object. A `Session` runs them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -191,12 +192,15 @@ class Op:
     by calling it with the inputs: `Sigmoid()(x)` adds a node to the graph.
     """
 
-    differentiable: ClassVar[bool] = True
+    label: ClassVar[str]
+    """The class' name in snake case: the default name of its nodes."""
+
     registry: ClassVar[dict[str, type[Op]]] = {}
 
     def __init_subclass__(cls, abstract: bool = False, **arguments: Any) -> None:
         """Register the class by its name, unless it is `abstract` (only a base for others)."""
         super().__init_subclass__(**arguments)
+        cls.label = re.sub("(?<=.)(?=[A-Z])", "_", cls.__name__).lower()
         if not abstract:
             Op.registry[f"{cls.__module__}.{cls.__qualname__}"] = cls
 
@@ -221,12 +225,6 @@ class Op:
             fix="leave it off the path from the variables to the loss, or wrap it in stop_gradient()",
         )
 
-    @property
-    def label(self) -> str:
-        """The class' name in snake case: the default name of its nodes."""
-        name = type(self).__name__
-        return "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(name))
-
     def __call__(self, *inputs: Tensor, name: str | None = None) -> Tensor:
         """Add a node to the graph.
 
@@ -240,13 +238,11 @@ class Op:
         try:
             spec = self.infer(*(tensor.spec for tensor in inputs))
         except GraphError as error:
-            raise self._explained(error, inputs, graph) from None
+            specs = ", ".join(f"{tensor.name} {tensor.spec}" for tensor in inputs)
+            error.why = ": ".join(filter(None, (error.what, error.why)))
+            error.what, error.where = f"{self.label}({specs})", error.where or graph.names.place()
+            raise
         return Tensor(self, inputs, spec, name or self.label, graph)
-
-    def _explained(self, error: GraphError, inputs: Sequence[Tensor], graph: Graph) -> GraphError:
-        specs = ", ".join(f"{tensor.name} {tensor.spec}" for tensor in inputs)
-        what = f"{self.label}({specs})"
-        return type(error)(what, where=error.where or graph.names.place(), why=error.what, fix=error.fix)
 
 
 @dataclass(frozen=True, eq=False)

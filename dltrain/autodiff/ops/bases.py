@@ -93,7 +93,7 @@ def unary(op: type[Op]) -> Unary:
     def apply(x: TensorLike, name: str | None = None) -> Tensor:
         return op()(operand(x), name=name)
 
-    _document(apply, op)
+    document(apply, op)
     return apply
 
 
@@ -103,14 +103,14 @@ def binary(op: type[Op]) -> Binary:
     def apply(a: TensorLike, b: TensorLike, name: str | None = None) -> Tensor:
         return op()(*operands(a, b), name=name)
 
-    _document(apply, op)
+    document(apply, op)
     return apply
 
 
-def _document(function: Callable[..., Tensor], op: type[Op]) -> None:
-    named = {"__name__": op().label, "__qualname__": op().label}
-    for attribute, value in {**named, "__doc__": op.__doc__, "__module__": op.__module__}.items():
-        setattr(function, attribute, value)
+def document(function: Callable[..., Tensor], op: type[Op]) -> None:
+    """Make the function the op's: of its name, and documented as it is."""
+    function.__name__ = function.__qualname__ = op.label
+    function.__doc__, function.__module__ = op.__doc__, op.__module__
 
 
 def require_same_dtype(*inputs: Spec) -> None:

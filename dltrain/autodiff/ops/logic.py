@@ -25,46 +25,17 @@ class Comparison(Elementwise, abstract=True):
         return super().infer(*inputs).with_dtype(bool)
 
 
-class Equal(Comparison):
-    """Whether a = b; bool."""
-
-    formula = "{0} == {1}"
-    ufunc = np.equal
+def _comparison(name: str, relation: str, ufunc: np.ufunc) -> type[Comparison]:
+    attributes = {"formula": f"{{0}} {relation} {{1}}", "ufunc": ufunc, "__module__": __name__}
+    return type(name, (Comparison,), {"__doc__": f"Whether a {relation} b; bool.", **attributes})
 
 
-class NotEqual(Comparison):
-    """Whether a != b; bool."""
-
-    formula = "{0} != {1}"
-    ufunc = np.not_equal
-
-
-class Less(Comparison):
-    """Whether a < b; bool."""
-
-    formula = "{0} < {1}"
-    ufunc = np.less
-
-
-class LessEqual(Comparison):
-    """Whether a <= b; bool."""
-
-    formula = "{0} <= {1}"
-    ufunc = np.less_equal
-
-
-class Greater(Comparison):
-    """Whether a > b; bool."""
-
-    formula = "{0} > {1}"
-    ufunc = np.greater
-
-
-class GreaterEqual(Comparison):
-    """Whether a >= b; bool."""
-
-    formula = "{0} >= {1}"
-    ufunc = np.greater_equal
+Equal = _comparison("Equal", "==", np.equal)
+NotEqual = _comparison("NotEqual", "!=", np.not_equal)
+Less = _comparison("Less", "<", np.less)
+LessEqual = _comparison("LessEqual", "<=", np.less_equal)
+Greater = _comparison("Greater", ">", np.greater)
+GreaterEqual = _comparison("GreaterEqual", ">=", np.greater_equal)
 
 
 class IsFinite(Comparison):

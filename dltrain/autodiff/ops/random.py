@@ -71,28 +71,29 @@ class RandomNormal(Random):
     stddev: float
 
     def compute(self, step: Array, *, out: Array) -> None:
-        np.random.Generator(self.bits(step)).standard_normal(dtype=out.dtype, out=out)
+        self.draw(np.random.Generator(self.bits(step)), out)
         np.multiply(out, self.stddev, out=out)
         np.add(out, self.mean, out=out)
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.stddev < float("inf"):
+            raise GraphError(f"the standard deviation {self.stddev} is not a finite number from 0 up")
 
-@dataclass(frozen=True)
-class TruncatedNormal(Random):
+    def draw(self, generator: np.random.Generator, out: Array) -> None:
+        """Fill `out` with numbers of the standard distribution."""
+        generator.standard_normal(dtype=out.dtype, out=out)
+
+
+class TruncatedNormal(RandomNormal):
     """Normal, drawn again until it lies within two standard deviations of the mean."""
 
-    mean: float
-    stddev: float
-
-    def compute(self, step: Array, *, out: Array) -> None:
-        generator = np.random.Generator(self.bits(step))
-        generator.standard_normal(dtype=out.dtype, out=out)
+    def draw(self, generator: np.random.Generator, out: Array) -> None:
+        super().draw(generator, out)
         numbers = out.reshape(-1)
         outside = np.flatnonzero(np.abs(numbers) > 2)
         while outside.size:
             numbers[outside] = generator.standard_normal(outside.size, dtype=out.dtype)
             outside = outside[np.abs(numbers[outside]) > 2]
-        np.multiply(out, self.stddev, out=out)
-        np.add(out, self.mean, out=out)
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,6 @@ def random_normal(
     Raises:
         GraphError: stddev is negative, or the seed is not in 0..2^64-1.
     """
-    _require_stddev(stddev)
     make = partial(RandomNormal, as_shape(shape), as_dtype(dtype), mean=float(mean), stddev=float(stddev))
     return _add(make, step, seed, name)
 
@@ -172,7 +172,6 @@ def truncated_normal(
     Raises:
         GraphError: stddev is negative, or the seed is not in 0..2^64-1.
     """
-    _require_stddev(stddev)
     make = partial(TruncatedNormal, as_shape(shape), as_dtype(dtype), mean=float(mean), stddev=float(stddev))
     return _add(make, step, seed, name)
 
@@ -215,8 +214,3 @@ def _add(make: Callable[..., Random], step: Tensor | None, seed: int | None, nam
     if not 0 <= seed < 2**64:
         raise GraphError(f"the seed {seed} is not in 0..2^64-1")
     return make(seed=seed, stream=stream_of(graph.names.unused(name)))(step, name=name)
-
-
-def _require_stddev(stddev: float) -> None:
-    if not 0 <= stddev < float("inf"):
-        raise GraphError(f"the standard deviation {stddev} is not a finite number from 0 up")

@@ -11,13 +11,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
 from dltrain.autodiff.leaves import as_tensor
-from dltrain.autodiff.ops.bases import operand, require_float, require_number
+from dltrain.autodiff.ops.bases import document, operand, require_float, require_number
 from dltrain.autodiff.ops.exponential import exp, log
 from dltrain.autodiff.ops.logic import equal, is_finite, where
 from dltrain.autodiff.ops.shape import broadcast_to, expand_dims, squeeze, stop_gradient
@@ -49,7 +49,7 @@ class Reduction(Op, abstract=True):
 
 
 class Sum(Reduction):
-    """The sum."""
+    """The sum along the axes; 0 along an empty one. float32, float64 or int64."""
 
     def compute(self, x: Array, *, out: Array) -> None:
         if self.axes == (0,) and x.ndim == 2 and x.dtype.kind == "f" and len(x) <= BLOCK:
@@ -106,14 +106,8 @@ def _summed_in_blocks(x: Array, axis: int) -> Array:
     return np.moveaxis(total, -2, axis)
 
 
-def sum(x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
-    """The sum along the axes; 0 along an empty one. float32, float64 or int64."""
-    tensor = operand(x)
-    return Sum(normalize_axes(axis, tensor.spec.rank), keepdims)(tensor, name=name)
-
-
 class Mean(Reduction):
-    """The arithmetic mean."""
+    """The arithmetic mean along the axes; nan along an empty one. float32 or float64."""
 
     def infer(self, x: Spec) -> Spec:
         require_float(x)
@@ -127,12 +121,6 @@ class Mean(Reduction):
         (x,) = node.inputs
         share = upstream / Size(self.axes, x.dtype)(x)
         return broadcast_to(self.expanded(share), x.shape)
-
-
-def mean(x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
-    """The arithmetic mean along the axes; nan along an empty one. float32 or float64."""
-    tensor = operand(x)
-    return Mean(normalize_axes(axis, tensor.spec.rank), keepdims)(tensor, name=name)
 
 
 @dataclass(frozen=True)
@@ -175,35 +163,48 @@ class Extremum(Reduction, abstract=True):
 
 
 class Max(Extremum):
-    """The greatest."""
-
-    ufunc = np.maximum
-
-
-def max(x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
     """The greatest along the axes, nan where one is nan; those that tie share the gradient equally.
 
     Raises:
         GraphError: an axis is empty (when it runs).
     """
-    tensor = operand(x)
-    return Max(normalize_axes(axis, tensor.spec.rank), keepdims)(tensor, name=name)
+
+    ufunc = np.maximum
 
 
 class Min(Extremum):
-    """The least."""
-
-    ufunc = np.minimum
-
-
-def min(x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
     """The least along the axes, nan where one is nan; those that tie share the gradient equally.
 
     Raises:
         GraphError: an axis is empty (when it runs).
     """
-    tensor = operand(x)
-    return Min(normalize_axes(axis, tensor.spec.rank), keepdims)(tensor, name=name)
+
+    ufunc = np.minimum
+
+
+class ReductionFunction(Protocol):
+    """A function of a tensor and of what `Reduction` is along."""
+
+    def __call__(
+        self, x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None
+    ) -> Tensor: ...
+
+
+def _reduction(op: type[Reduction]) -> ReductionFunction:
+    """The function that applies the op; it is documented where the op is."""
+
+    def apply(x: TensorLike, axis: Axes = None, keepdims: bool = False, name: str | None = None) -> Tensor:
+        tensor = operand(x)
+        return op(normalize_axes(axis, tensor.spec.rank), keepdims)(tensor, name=name)
+
+    document(apply, op)
+    return apply
+
+
+sum = _reduction(Sum)
+mean = _reduction(Mean)
+max = _reduction(Max)
+min = _reduction(Min)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,20 +27,6 @@ __all__ = ["log_softmax", "sigmoid_cross_entropy", "softmax", "softmax_cross_ent
 SHORT_ROW = 64  # numbers; NumPy reduces shorter rows so slowly that it pays to make them columns first
 
 
-def _compute_along(axis: int, kernel: Callable[[Array, Array, int], None], x: Array, out: Array) -> None:
-    """kernel(x, out, axis)."""
-    length = x.shape[axis]
-    if not out.size:
-        return
-    if axis == x.ndim - 1 and length < SHORT_ROW:
-        columns = x.reshape(-1, length).T.copy(order="C")
-        result = np.empty_like(columns)
-        kernel(columns, result, 0)
-        np.copyto(out, result.T.reshape(out.shape))
-    else:
-        kernel(x, out, axis)
-
-
 def _softmax(x: Array, out: Array, axis: int) -> None:
     np.subtract(x, np.maximum.reduce(x, axis=axis, keepdims=True), out=out)
     np.exp(out, out=out)
@@ -57,17 +44,33 @@ def _log_softmax(x: Array, out: Array, axis: int) -> None:
 
 
 @dataclass(frozen=True)
-class Softmax(Op):
-    """exp(x) / sum(exp(x)) along the axis."""
+class AlongAxis(Op, abstract=True):
+    """A function of all numbers along the axis, in the shape of x; its kernel is `fill(x, out, axis)`."""
 
     axis: int
+    fill: ClassVar[staticmethod[[Array, Array, int], None]]
 
     def infer(self, x: Spec) -> Spec:
         require_float(x)
         return x
 
     def compute(self, x: Array, *, out: Array) -> None:
-        _compute_along(self.axis, _softmax, x, out)
+        length = x.shape[self.axis]
+        if not out.size:
+            return
+        if self.axis == x.ndim - 1 and length < SHORT_ROW:
+            columns = x.reshape(-1, length).T.copy(order="C")
+            result = np.empty_like(columns)
+            self.fill(columns, result, 0)
+            np.copyto(out, result.T.reshape(out.shape))
+        else:
+            self.fill(x, out, self.axis)
+
+
+class Softmax(AlongAxis):
+    """exp(x) / sum(exp(x)) along the axis."""
+
+    fill = staticmethod(_softmax)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         """p (u - sum(u p)); the parts of u that are v / p, as log(p) gives them, are v - p sum(v).
@@ -105,18 +108,10 @@ def softmax(x: TensorLike, axis: int = -1, name: str | None = None) -> Tensor:
     return Softmax(normalize_axis(axis, tensor.spec.rank))(tensor, name=name)
 
 
-@dataclass(frozen=True)
-class LogSoftmax(Op):
+class LogSoftmax(AlongAxis):
     """x - log(sum(exp(x))) along the axis."""
 
-    axis: int
-
-    def infer(self, x: Spec) -> Spec:
-        require_float(x)
-        return x
-
-    def compute(self, x: Array, *, out: Array) -> None:
-        _compute_along(self.axis, _log_softmax, x, out)
+    fill = staticmethod(_log_softmax)
 
     def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
         return upstream - exp(node) * sum(upstream, self.axis, keepdims=True)
