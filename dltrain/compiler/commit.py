@@ -7,25 +7,28 @@ handles no signal, so that an interrupt leaves all of a commit or none. Results 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from dltrain.autodiff.graph import ReadVariable, Variable
 from dltrain.autodiff.ops.bases import Elementwise, View
-from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array
 from dltrain.compiler.ir import Copy, Lowered, Node, Update
 from dltrain.compiler.schedule import Group
-from dltrain.compiler.storage import Storage
+from dltrain.compiler.storage import Storage, is_same_memory
 
 
-def copy_variables(program: Lowered) -> Lowered:
+def copy_variables(program: Lowered, storage: Storage) -> Lowered:
     """A new value that is another variable's memory is copied before anything is committed."""
     updates = [
-        (variable, Node(Copy(), (value,), value.spec, value.origin) if variables_of(viewed(value)) else value)
+        (
+            variable,
+            Node(Copy(), (value,), value.spec, value.origin)
+            if storage.read(value.viewed) is not None
+            else value,
+        )
         for variable, value in program.updates
     ]
     return replace(program, updates=tuple(updates))
@@ -33,61 +36,49 @@ def copy_variables(program: Lowered) -> Lowered:
 
 def direct_targets(groups: Sequence[Group], program: Lowered, storage: Storage) -> dict[Node, Array]:
     """For each result of a group that may run in the commit: the variables' memory that it writes."""
-    written = _written_variables(program.updates, storage)
-    update_roots = {viewed(value) for _, value in program.updates}
-    fetched = {viewed(node) for node in (*program.fetches, *program.guarded)}
+    written = _written(program.updates, storage)
+    elsewhere = {value.viewed for _, value in program.updates} - written.keys()
+    elsewhere.update(node.viewed for node in (*program.fetches, *program.guarded))
     readers = _readers(groups)
-    committed: dict[Group, list[Node]] = {}
+    committed: dict[Group, list[Array]] = {}
+    reads: dict[Group, list[tuple[Node, Node, Array]]] = {}
     for group in groups:
-        results = [node for node in group if node in update_roots]
+        targets = [written[node] for node in group if node in written]
         if (
-            results
+            targets
             and all(isinstance(node.op, Elementwise) and node.op.ufunc is not None for node in group)
-            and all(node in written for node in results)
-            and all(node not in fetched and readers.get(node, group) is group for node in group)
-            and _reads_in_place(group, results, written)
+            and all(node not in elsewhere and readers.get(node, group) is group for node in group)
         ):
-            committed[group] = results
-    _drop_conflicts(committed, written)
+            reads[group] = [
+                (node, source, memory)
+                for node in group
+                for source in node.inputs
+                if (memory := storage.read(source.viewed)) is not None
+            ]
+            if all(_reads_in_place(*read, targets) for read in reads[group]):
+                committed[group] = targets
+    for group, targets in list(committed.items()):  # nor may a group write what another one reads
+        others = [memory for other in committed if other is not group for _, _, memory in reads[other]]
+        if any(np.may_share_memory(memory, target) for memory in others for target in targets):
+            del committed[group]
     return {
-        node: _joint(written[node], storage).reshape(node.spec.sizes)
-        for results in committed.values()
-        for node in results
+        node: written[node].reshape(node.spec.sizes)
+        for group in committed
+        for node in group
+        if node in written
     }
 
 
-def viewed(node: Node) -> Node:
-    """What the node is a view of."""
-    while isinstance(node.op, View):
-        node = node.inputs[0]
-    return node
-
-
-def variables_of(node: Node) -> list[Variable]:
-    """The variables whose values the node reads out one after the other; empty if it does anything else."""
-    sources = node.inputs if isinstance(node.op, Pack) else (node,)
-    variables = [source.origin for source in sources if isinstance(source.op, ReadVariable)]
-    if len(variables) != len(sources):
-        return []
-    return [variable for variable in variables if isinstance(variable, Variable)]
-
-
-def _joint(variables: Sequence[Variable], storage: Storage) -> Array:
-    memory = storage.joint(variables)
-    assert memory is not None
-    return memory
-
-
-def _written_variables(updates: Sequence[Update], storage: Storage) -> dict[Node, list[Variable]]:
-    """Nodes whose parts, one after the other, are the new values of neighbouring variables; and those."""
+def _written(updates: Sequence[Update], storage: Storage) -> dict[Node, Array]:
+    """Nodes whose parts, in order, are the new values of neighbouring variables; and the memory of those."""
     parts: dict[Node, list[Update]] = {}
     for variable, value in updates:
-        parts.setdefault(viewed(value), []).append((variable, value))
+        parts.setdefault(value.viewed, []).append((variable, value))
     written = {}
     for node, pairs in parts.items():
-        variables = [variable for variable, _ in pairs]
-        if storage.joint(variables) is not None and _covers(node, [value for _, value in pairs]):
-            written[node] = variables
+        memory = storage.joint([variable for variable, _ in pairs])
+        if memory is not None and _covers(node, [value for _, value in pairs]):
+            written[node] = memory
     return written
 
 
@@ -117,38 +108,18 @@ def _readers(groups: Sequence[Group]) -> dict[Node, Group | None]:
         for node in group:
             if not isinstance(node.op, View):
                 for source in node.inputs:
-                    root = viewed(source)
+                    root = source.viewed
                     readers[root] = group if readers.get(root, group) is group else None
     return readers
 
 
-def _reads_in_place(group: Group, results: Sequence[Node], written: Mapping[Node, list[Variable]]) -> bool:
-    """Whether the group reads each variable that it writes only at the very element that it writes.
+def _reads_in_place(node: Node, source: Node, memory: Array, targets: Sequence[Array]) -> bool:
+    """Whether the node reads of each target only the very element that its group writes.
 
     Then no tile reads what an earlier tile wrote.
     """
-    own = {variable for node in results for variable in written[node]}
-    whole = [written[node] for node in results]
-    for node in group:
-        for source in node.inputs:
-            read = variables_of(viewed(source))
-            if own.isdisjoint(read):
-                continue
-            same_elements = prod(source.spec.sizes) == prod(node.spec.sizes)
-            if source is not viewed(source) or read not in whole or not same_elements:
-                return False
-    return True
-
-
-def _drop_conflicts(committed: dict[Group, list[Node]], written: Mapping[Node, list[Variable]]) -> None:
-    """Take out the groups that write a variable which another of the groups reads."""
-    reads = {
-        group: {
-            variable for node in group for source in node.inputs for variable in variables_of(viewed(source))
-        }
-        for group in committed
-    }
-    for group, results in list(committed.items()):
-        own = {variable for node in results for variable in written[node]}
-        if any(other is not group and not own.isdisjoint(reads[other]) for other in committed):
-            del committed[group]
+    same_elements = source is source.viewed and prod(source.spec.sizes) == prod(node.spec.sizes)
+    return all(
+        (same_elements and is_same_memory(memory, target)) or not np.may_share_memory(memory, target)
+        for target in targets
+    )

@@ -13,7 +13,7 @@ from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array
 from dltrain.compiler.ir import Node, Update
 from dltrain.compiler.schedule import Group
-from dltrain.compiler.storage import Storage
+from dltrain.compiler.storage import Storage, is_same_memory
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def instructions(groups: Sequence[Group], arrays: Mapping[Node, Array]) -> list[
             result += _pack_copies(node, arrays)
         elif not isinstance(node.op, View):
             result.append(group)
-        elif not _is_view(node, arrays):
-            source = node.op.view(arrays[node.inputs[0]], node.spec.sizes)
-            if np.may_share_memory(source, arrays[node.inputs[0]]):
+        elif arrays[node].size and not np.may_share_memory(arrays[node], viewed := arrays[node.inputs[0]]):
+            source = node.op.view(viewed, node.spec.sizes)
+            if np.may_share_memory(source, viewed):
                 result.append(Copy(node, source, arrays[node]))
             else:
                 result.append(group)  # NumPy makes the copy each time
@@ -54,7 +54,7 @@ def commit_instructions(
     return [
         Copy(value, arrays[value], storage.array(variable))
         for variable, value in updates
-        if not _is_same_memory(storage.array(variable), arrays[value])
+        if not is_same_memory(storage.array(variable), arrays[value])
     ]
 
 
@@ -64,15 +64,7 @@ def _pack_copies(node: Node, arrays: Mapping[Node, Array]) -> list[Copy]:
     for source in node.inputs:
         size = prod(source.spec.sizes)
         part = arrays[node][start : start + size].reshape(source.spec.sizes)
-        if not _is_same_memory(part, arrays[source]):
+        if not is_same_memory(part, arrays[source]):
             copies.append(Copy(node, arrays[source], part))
         start += size
     return copies
-
-
-def _is_view(node: Node, arrays: Mapping[Node, Array]) -> bool:
-    return arrays[node].size == 0 or np.may_share_memory(arrays[node], arrays[node.inputs[0]])
-
-
-def _is_same_memory(one: Array, other: Array) -> bool:
-    return (one.ctypes.data, one.shape, one.strides) == (other.ctypes.data, other.shape, other.strides)

@@ -12,6 +12,7 @@ import numpy as np
 
 from dltrain.autodiff.graph import Op, ReadVariable, Tensor, Variable
 from dltrain.autodiff.leaves import Constant, Placeholder
+from dltrain.autodiff.ops.bases import View
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array, Spec
 from dltrain.autodiff.walk import postorder
@@ -30,6 +31,14 @@ class Node:
     @property
     def is_leaf(self) -> bool:
         return isinstance(self.op, Placeholder | Constant | ReadVariable)
+
+    @property
+    def viewed(self) -> Node:
+        """What the node is a view of."""
+        node = self
+        while isinstance(node.op, View):
+            node = node.inputs[0]
+        return node
 
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
         return self if inputs == self.inputs else Node(self.op, inputs, self.spec, self.origin)

@@ -22,7 +22,6 @@ from dltrain.autodiff.leaves import Constant, Placeholder
 from dltrain.autodiff.ops.bases import Elementwise, View
 from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array, Spec
-from dltrain.compiler.commit import variables_of, viewed
 from dltrain.compiler.ir import Node, explained
 from dltrain.compiler.schedule import Group
 from dltrain.compiler.storage import Storage, aligned_empty
@@ -56,14 +55,7 @@ class Blocks:
         self._free.insert(bisect_left(self._free, item), item)
 
 
-def allocate(
-    groups: Sequence[Group],
-    kept: Sequence[Node],
-    targets: Mapping[Node, Array],
-    storage: Storage,
-    *,
-    share: bool,
-) -> tuple[dict[Node, Array], int]:
+class Memory:
     """Arrays for all nodes but those that never leave their group.
 
     Arguments:
@@ -71,44 +63,50 @@ def allocate(
         targets: memory that some nodes must write, from `direct_targets`.
         share: whether memory may be shared at all; without it each node has its own.
 
-    Returns:
-        the arrays, and the bytes allocated for results.
+    Attributes:
+        arrays: of the nodes.
+        bytes: allocated for results.
     """
-    return _Allocation(groups, kept, targets, storage, share).run()
 
-
-class _Allocation:
     def __init__(
         self,
         groups: Sequence[Group],
         kept: Sequence[Node],
         targets: Mapping[Node, Array],
         storage: Storage,
+        *,
         share: bool,
     ) -> None:
-        self.groups, self.kept, self.targets, self.storage, self.share = groups, kept, targets, storage, share
-        self.blocks = Blocks()
+        self._groups, self._kept, self._targets, self._storage, self._share = (
+            groups,
+            kept,
+            targets,
+            storage,
+            share,
+        )
+        self._blocks = Blocks()
+        self._block_of: dict[Node, int] = {}
+        self._packed_into = self._find_packed() if share else {}
+        self._last_use = self._find_last_uses()
         self.arrays: dict[Node, Array] = {}
-        self.block_of: dict[Node, int] = {}
-        self.packed_into = self._find_packed() if share else {}
-        self.last_use = self._find_last_uses()
+        self._allocate()
+        self.bytes = self._blocks.bytes
 
-    def run(self) -> tuple[dict[Node, Array], int]:
-        for number, group in enumerate(self.groups):
+    def _allocate(self) -> None:
+        for number, group in enumerate(self._groups):
             members = set(group)
             for node in group:
                 for source in node.inputs:
                     if source not in members and source not in self.arrays:
                         self.arrays[source] = self._leaf(source)
             for position, node in enumerate(group):
-                if node in self.last_use:
+                if node in self._last_use:
                     self.arrays[node] = self._result(node, number, group, position)
-            if self.share:
+            if self._share:
                 self._release(number, group)
-        for node in self.kept:
+        for node in self._kept:
             if node not in self.arrays:
                 self.arrays[node] = self._leaf(node)
-        return self.arrays, self.blocks.bytes
 
     def _leaf(self, node: Node) -> Array:
         match node.op:
@@ -116,14 +114,14 @@ class _Allocation:
                 return node.op.value
             case ReadVariable():
                 assert isinstance(node.origin, Variable)
-                return self.storage.array(node.origin)
+                return self._storage.array(node.origin)
             case _:
                 assert isinstance(node.op, Placeholder)
                 return aligned_empty(prod(node.spec.sizes), node.spec.dtype).reshape(node.spec.sizes)
 
     def _result(self, node: Node, number: int, group: Group, position: int) -> Array:
-        if node in self.targets:
-            return self.targets[node]
+        if node in self._targets:
+            return self._targets[node]
         if isinstance(node.op, View):
             try:
                 view = node.op.view(self.arrays[node.inputs[0]], node.spec.sizes)
@@ -131,24 +129,22 @@ class _Allocation:
                 raise explained(error, node) from None
             if view.size == 0 or np.may_share_memory(view, self.arrays[node.inputs[0]]):
                 return view
-        elif self.share and (variables := variables_of(node)):
-            joint = self.storage.joint(variables)
-            if joint is not None:
-                return joint
-        elif node in self.packed_into:
-            vector, start = self.packed_into[node]
+        elif self._share and (memory := self._storage.read(node)) is not None:
+            return memory
+        elif node in self._packed_into:
+            vector, start = self._packed_into[node]
             if vector not in self.arrays:
                 self._take(vector)
             return self.arrays[vector][start : start + prod(node.spec.sizes)].reshape(node.spec.sizes)
-        elif self.share and (heir_of := self._reusable_input(node, number, group, position)) is not None:
-            self.block_of[node] = self.block_of.pop(heir_of)
+        elif self._share and (heir_of := self._reusable_input(node, number, group, position)) is not None:
+            self._block_of[node] = self._block_of.pop(heir_of)
             return self.arrays[heir_of]
         if node not in self.arrays:
             self._take(node)
         return self.arrays[node]
 
     def _take(self, node: Node) -> None:
-        self.arrays[node], self.block_of[node] = self.blocks.take(node.spec)
+        self.arrays[node], self._block_of[node] = self._blocks.take(node.spec)
 
     def _reusable_input(self, node: Node, number: int, group: Group, position: int) -> Node | None:
         """An input of the group with the node's spec that is not read after this node, nor through a view."""
@@ -156,17 +152,17 @@ class _Allocation:
             return None
         still_read = {source for later in group[position + 1 :] for source in later.inputs}
         still_read.update(
-            viewed(source) for member in group for source in member.inputs if isinstance(source.op, View)
+            source.viewed for member in group for source in member.inputs if isinstance(source.op, View)
         )
         if not node.op.in_place:
             still_read.update(node.inputs)
         for member in group[: position + 1]:
             for source in member.inputs:
                 if (
-                    source in self.block_of
+                    source in self._block_of
                     and source not in group
                     and source.spec == node.spec
-                    and self.last_use[source] == number
+                    and self._last_use[source] == number
                     and source not in still_read
                 ):
                     return source
@@ -174,24 +170,24 @@ class _Allocation:
 
     def _release(self, number: int, group: Group) -> None:
         for root in {self._root(source) for node in group for source in (*node.inputs, node)}:
-            if root in self.block_of and self.last_use[root] == number:
-                self.blocks.give_back(self.block_of.pop(root))
+            if root in self._block_of and self._last_use[root] == number:
+                self._blocks.give_back(self._block_of.pop(root))
 
     def _root(self, node: Node) -> Node:
         """The node whose memory this one uses."""
-        root = viewed(node)
-        return self.packed_into[root][0] if root in self.packed_into else root
+        root = node.viewed
+        return self._packed_into[root][0] if root in self._packed_into else root
 
     def _find_packed(self) -> dict[Node, tuple[Node, int]]:
         """For results that are packed into one vector: the vector, and where in it they start."""
         places: dict[Node, tuple[Node, int]] = {}
-        for group in self.groups:
+        for group in self._groups:
             vector = group[0]
             if isinstance(vector.op, Pack):
                 start = 0
                 for source in vector.inputs:
                     computed = not source.is_leaf and not isinstance(source.op, View | Pack)
-                    if computed and source not in places and source not in self.targets:
+                    if computed and source not in places and source not in self._targets:
                         places[source] = vector, start
                     start += prod(source.spec.sizes)
         return places
@@ -199,14 +195,14 @@ class _Allocation:
     def _find_last_uses(self) -> dict[Node, int]:
         """The last group that reads each node's memory; a node only read in its own group has none."""
         last: dict[Node, int] = {}
-        for number, group in enumerate(self.groups):
+        for number, group in enumerate(self._groups):
             members = set(group)
             for node in group:
                 for source in node.inputs:
                     if source not in members:
                         last[source] = last[self._root(source)] = number
-        for node in self.kept:
-            last[node] = last[self._root(node)] = len(self.groups)
-        for node in self.targets:
-            last.setdefault(node, len(self.groups))
+        for node in self._kept:
+            last[node] = last[self._root(node)] = len(self._groups)
+        for node in self._targets:
+            last.setdefault(node, len(self._groups))
         return last

@@ -6,7 +6,7 @@ softmax underflows to 0, and elsewhere agrees to a few units in the last place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 
@@ -20,37 +20,27 @@ from dltrain.autodiff.ops.softmax import LogSoftmax, Softmax
 from dltrain.autodiff.spec import broadcast_shapes
 from dltrain.compiler.ir import Lowered, Node
 
-Rule = Callable[[Node], Node]
+NEUTRAL = {Multiply: 1, Divide: 1, Power: 1, Subtract: 0}
+"""What an op of two inputs does not change the first one with."""
 
 
 def rewrite(program: Lowered) -> Lowered:
-    """The program with each node replaced by what the first rule that fits makes of it."""
-    return program.rebuilt(_rewritten)
-
-
-def _rewritten(node: Node) -> Node:
-    for rule in RULES:
-        node = rule(node)
-    return node
+    """The program with each node replaced by what the rules that fit make of it, one after the other."""
+    return program.rebuilt(lambda node: reduce(lambda changed, rule: rule(changed), RULES, node))
 
 
 def drop_identity(node: Node) -> Node:
     """x * 1, 1 * x, x / 1, x ** 1, x - 0, cast and reshape to what x is, stop_gradient: x."""
-    x = node.inputs[0] if node.inputs else node
-    match node.op:
-        case Multiply():
-            unchanged = _is_all(node.inputs[1], 1)
-            if not unchanged and _is_all(x, 1):
-                unchanged, x = True, node.inputs[1]
-        case Divide() | Power():
-            unchanged = _is_all(node.inputs[1], 1)
-        case Subtract():
-            unchanged = _is_all(node.inputs[1], 0) and not _is_negative_zero(node.inputs[1])
-        case Cast() | Reshape() | BroadcastTo() | StopGradient():
-            unchanged = True
-        case _:
-            unchanged = False
-    return x if unchanged and x.spec == node.spec else node
+    op = type(node.op)
+    if op in NEUTRAL and _is_all(node.inputs[1], NEUTRAL[op]):
+        x = node.inputs[0]
+    elif isinstance(node.op, Multiply) and _is_all(node.inputs[0], 1):
+        x = node.inputs[1]
+    elif isinstance(node.op, Cast | Reshape | BroadcastTo | StopGradient):
+        x = node.inputs[0]
+    else:
+        return node
+    return x if x.spec == node.spec else node
 
 
 def drop_power(node: Node) -> Node:
@@ -97,7 +87,7 @@ def fuse_log_softmax(node: Node) -> Node:
     return node
 
 
-RULES: tuple[Rule, ...] = (
+RULES = (
     drop_broadcast,
     drop_identity,
     drop_power,
@@ -107,9 +97,8 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _is_all(node: Node, number: float) -> bool:
-    return isinstance(node.op, Constant) and node.op.value.size > 0 and bool((node.op.value == number).all())
-
-
-def _is_negative_zero(node: Node) -> bool:
-    return isinstance(node.op, Constant) and bool(np.signbit(node.op.value).any())
+def _is_all(node: Node, number: int) -> bool:
+    """Whether it is a constant of nothing but this number; -0 is not 0."""
+    if not isinstance(node.op, Constant) or not node.op.value.size:
+        return False
+    return bool((node.op.value == number).all() and not np.signbit(node.op.value).any())

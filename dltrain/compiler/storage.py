@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dltrain.autodiff.graph import Variable
+from dltrain.autodiff.graph import ReadVariable, Variable
+from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array
+from dltrain.compiler.ir import Node
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector registers
 
@@ -19,6 +21,11 @@ def aligned_empty(size: int, dtype: np.dtype[Any]) -> Array:
     raw = np.empty(size * dtype.itemsize + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size * dtype.itemsize].view(dtype)
+
+
+def is_same_memory(one: Array, other: Array) -> bool:
+    """Whether both are the same elements, in the same shape."""
+    return (one.ctypes.data, one.shape, one.strides) == (other.ctypes.data, other.shape, other.strides)
 
 
 class Storage:
@@ -63,3 +70,12 @@ class Storage:
                 return None
             end += prod(variable.spec.sizes)
         return flat[first:end]
+
+    def read(self, node: Node) -> Array | None:
+        """The memory, as one vector, that the node reads out as it is; None if it does anything else."""
+        variables = []
+        for source in node.inputs if isinstance(node.op, Pack) else (node,):
+            if not isinstance(source.op, ReadVariable) or not isinstance(source.origin, Variable):
+                return None
+            variables.append(source.origin)
+        return self.joint(variables)

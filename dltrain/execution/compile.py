@@ -13,12 +13,12 @@ from dltrain.autodiff.spec import Array
 from dltrain.backends.c.compiler import Compiler
 from dltrain.backends.c.emit import native_code
 from dltrain.backends.numpy.emit import Scratch, numpy_calls
-from dltrain.compiler.commit import copy_variables, direct_targets, viewed
+from dltrain.compiler.commit import copy_variables, direct_targets
 from dltrain.compiler.fold_constants import fold_constants
 from dltrain.compiler.guards import sums_of_squares
 from dltrain.compiler.instructions import commit_instructions, instructions
 from dltrain.compiler.ir import Node, lower
-from dltrain.compiler.memory import allocate
+from dltrain.compiler.memory import Memory
 from dltrain.compiler.merge import merge
 from dltrain.compiler.reassociate import reassociate
 from dltrain.compiler.rewrite import rewrite
@@ -61,7 +61,7 @@ def compile_plan(
     for name, graph_pass in GRAPH_PASSES.items():
         if name in passes:
             lowered = graph_pass(lowered)
-    lowered = copy_variables(lowered)
+    lowered = copy_variables(lowered, storage)
     sums = [sums_of_squares(guard) for guard in lowered.guarded]
     groups = schedule([*lowered.results, *sums])
     if "group_elementwise" in passes:
@@ -69,12 +69,11 @@ def compile_plan(
     targets: dict[Node, Array] = {}
     if "direct_commit" in passes:
         targets = direct_targets(groups, lowered, storage)
-    computed = [group for group in groups if not any(viewed(node) in targets for node in group)]
-    committed = [group for group in groups if any(viewed(node) in targets for node in group)]
+    committed = [group for group in groups if any(node.viewed in targets for node in group)]
+    computed = [group for group in groups if not any(node.viewed in targets for node in group)]
     kept = [*lowered.results, *sums, *lowered.inputs]
-    arrays, buffers = allocate(
-        [*computed, *committed], kept, targets, storage, share="share_memory" in passes
-    )
+    memory = Memory([*computed, *committed], kept, targets, storage, share="share_memory" in passes)
+    arrays = memory.arrays
     scratch = Scratch()
     phases = [
         instructions(computed, arrays),
@@ -96,7 +95,7 @@ def compile_plan(
             (tensor, arrays[node], arrays[squares])
             for (tensor, node), squares in zip(lowered.guards, sums, strict=True)
         ),
-        buffers=buffers,
+        buffers=memory.bytes,
         scratch=scratch.bytes,
         source=source,
     )
