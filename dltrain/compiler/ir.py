@@ -18,6 +18,8 @@ from dltrain.autodiff.spec import Array, Spec
 from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError
 
+LEAVES = (Placeholder, Constant, ReadVariable)
+
 
 @dataclass(eq=False, slots=True, frozen=True)
 class Node:
@@ -30,7 +32,7 @@ class Node:
 
     @property
     def is_leaf(self) -> bool:
-        return isinstance(self.op, Placeholder | Constant | ReadVariable)
+        return isinstance(self.op, LEAVES)
 
     @property
     def viewed(self) -> Node:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -55,45 +56,35 @@ class Blocks:
         self._free.insert(bisect_left(self._free, item), item)
 
 
+@dataclass(eq=False)
 class Memory:
     """Arrays for all nodes but those that never leave their group.
 
-    Arguments:
+    Attributes:
         kept: nodes that are read after the last group: fetches, guards and new values of variables.
         targets: memory that some nodes must write, from `direct_targets`.
         share: whether memory may be shared at all; without it each node has its own.
-
-    Attributes:
         arrays: of the nodes.
         bytes: allocated for results.
     """
 
-    def __init__(
-        self,
-        groups: Sequence[Group],
-        kept: Sequence[Node],
-        targets: Mapping[Node, Array],
-        storage: Storage,
-        *,
-        share: bool,
-    ) -> None:
-        self._groups, self._kept, self._targets, self._storage, self._share = (
-            groups,
-            kept,
-            targets,
-            storage,
-            share,
-        )
+    groups: Sequence[Group]
+    kept: Sequence[Node]
+    targets: Mapping[Node, Array]
+    storage: Storage
+    share: bool
+
+    def __post_init__(self) -> None:
         self._blocks = Blocks()
         self._block_of: dict[Node, int] = {}
-        self._packed_into = self._find_packed() if share else {}
+        self._packed_into = self._find_packed() if self.share else {}
         self._last_use = self._find_last_uses()
         self.arrays: dict[Node, Array] = {}
         self._allocate()
         self.bytes = self._blocks.bytes
 
     def _allocate(self) -> None:
-        for number, group in enumerate(self._groups):
+        for number, group in enumerate(self.groups):
             members = set(group)
             for node in group:
                 for source in node.inputs:
@@ -102,9 +93,9 @@ class Memory:
             for position, node in enumerate(group):
                 if node in self._last_use:
                     self.arrays[node] = self._result(node, number, group, position)
-            if self._share:
+            if self.share:
                 self._release(number, group)
-        for node in self._kept:
+        for node in self.kept:
             if node not in self.arrays:
                 self.arrays[node] = self._leaf(node)
 
@@ -114,14 +105,14 @@ class Memory:
                 return node.op.value
             case ReadVariable():
                 assert isinstance(node.origin, Variable)
-                return self._storage.array(node.origin)
+                return self.storage.array(node.origin)
             case _:
                 assert isinstance(node.op, Placeholder)
                 return aligned_empty(prod(node.spec.sizes), node.spec.dtype).reshape(node.spec.sizes)
 
     def _result(self, node: Node, number: int, group: Group, position: int) -> Array:
-        if node in self._targets:
-            return self._targets[node]
+        if node in self.targets:
+            return self.targets[node]
         if isinstance(node.op, View):
             try:
                 view = node.op.view(self.arrays[node.inputs[0]], node.spec.sizes)
@@ -129,14 +120,14 @@ class Memory:
                 raise explained(error, node) from None
             if view.size == 0 or np.may_share_memory(view, self.arrays[node.inputs[0]]):
                 return view
-        elif self._share and (memory := self._storage.read(node)) is not None:
+        elif self.share and (memory := self.storage.read(node)) is not None:
             return memory
         elif node in self._packed_into:
             vector, start = self._packed_into[node]
             if vector not in self.arrays:
                 self._take(vector)
             return self.arrays[vector][start : start + prod(node.spec.sizes)].reshape(node.spec.sizes)
-        elif self._share and (heir_of := self._reusable_input(node, number, group, position)) is not None:
+        elif self.share and (heir_of := self._reusable_input(node, number, group, position)) is not None:
             self._block_of[node] = self._block_of.pop(heir_of)
             return self.arrays[heir_of]
         if node not in self.arrays:
@@ -181,13 +172,13 @@ class Memory:
     def _find_packed(self) -> dict[Node, tuple[Node, int]]:
         """For results that are packed into one vector: the vector, and where in it they start."""
         places: dict[Node, tuple[Node, int]] = {}
-        for group in self._groups:
+        for group in self.groups:
             vector = group[0]
             if isinstance(vector.op, Pack):
                 start = 0
                 for source in vector.inputs:
                     computed = not source.is_leaf and not isinstance(source.op, View | Pack)
-                    if computed and source not in places and source not in self._targets:
+                    if computed and source not in places and source not in self.targets:
                         places[source] = vector, start
                     start += prod(source.spec.sizes)
         return places
@@ -195,14 +186,14 @@ class Memory:
     def _find_last_uses(self) -> dict[Node, int]:
         """The last group that reads each node's memory; a node only read in its own group has none."""
         last: dict[Node, int] = {}
-        for number, group in enumerate(self._groups):
+        for number, group in enumerate(self.groups):
             members = set(group)
             for node in group:
                 for source in node.inputs:
                     if source not in members:
                         last[source] = last[self._root(source)] = number
-        for node in self._kept:
-            last[node] = last[self._root(node)] = len(self._groups)
-        for node in self._targets:
-            last.setdefault(node, len(self._groups))
+        for node in self.kept:
+            last[node] = last[self._root(node)] = len(self.groups)
+        for node in self.targets:
+            last.setdefault(node, len(self.groups))
         return last

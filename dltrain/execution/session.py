@@ -1,12 +1,14 @@
-"""Session: the variables' values, and running the graph."""
+"""Session: the variables' values, and running the graph; Function: one of its programs, compiled."""
 
 from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, Literal, NoReturn, TypeVar
+
+import numpy as np
 
 from dltrain.autodiff.graph import Graph, Tensor, TensorLike, Variable, default_graph
 from dltrain.autodiff.program import Program
@@ -16,8 +18,8 @@ from dltrain.backends.c.runtime import native_take_rows
 from dltrain.compiler.storage import Storage
 from dltrain.errors import CompilerError, DltrainWarning, GraphError, StorageError
 from dltrain.execution.compile import PASSES, Plan, compile_plan
+from dltrain.execution.feeds import bound_sizes, fed_arrays
 from dltrain.execution.fetches import Fetches, program_of, structured
-from dltrain.execution.function import Function
 from dltrain.execution.lock import SessionLock
 
 Kernels = Literal["numpy", "native", "auto"]
@@ -144,8 +146,13 @@ class Session:
         def compiled() -> Plan:
             return compile_plan(program, sizes, self._storage, self._passes, self._c_compiler)
 
-        with _collector_paused():
+        was_collecting = gc.isenabled()
+        gc.disable()  # it would go through all nodes again and again, half of the time
+        try:
             return self._or_numpy(compiled) or compiled()
+        finally:
+            if was_collecting:
+                gc.enable()
 
     def value(self, variable: Variable) -> Array:
         """A copy of the variable's value."""
@@ -224,13 +231,67 @@ class Session:
             self._storage.array(variable)[...] = value
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Without the garbage collector, which would go through all nodes again and again, half of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+class Function:
+    """A program as a function of its inputs' values; see `Session.compile`.
+
+    Attributes:
+        program: what it computes.
+    """
+
+    def __init__(self, session: Session, program: Program, structure: Fetches) -> None:
+        self._session, self._structure = session, structure
+        self.program = program
+        dimensions = [name for tensor in program.inputs for name in tensor.spec.names]
+        self._dimensions = tuple(dict.fromkeys(dimensions))
+        self._bound: dict[tuple[int, ...], BoundFunction] = {}
+
+    def __call__(self, *values: TensorLike) -> Any:
+        """Run on these values, one for each input; see `Session.run`."""
+        return structured(self._structure, iter(self.results(values)))
+
+    def results(self, values: Sequence[TensorLike]) -> list[Array]:
+        """The values of the program's fetches for these of its inputs; for errors see `Session.run`."""
+        arrays = fed_arrays(self.program.inputs, values)
+        with self._session.lock:
+            plan = self.bind(**bound_sizes(self.program.inputs, arrays)).plan
+            for buffer, array in zip(plan.inputs, arrays, strict=True):
+                np.copyto(buffer, array)
+            return plan.run()
+
+    def bind(self, **sizes: int) -> BoundFunction:
+        """The function for given sizes of the named dimensions, to be fed by filling its own input arrays.
+
+        Compiled when first asked for.
+
+        Raises:
+            GraphError: a named dimension of an input has no size; see `compile_plan` for more.
+        """
+        try:
+            key = tuple([sizes[name] for name in self._dimensions])
+        except KeyError as error:
+            raise GraphError(f"dimension {error} has no size", fix="name it: bind(batch=128)") from None
+        bound = self._bound.get(key)
+        if bound is None:
+            with self._session.lock:
+                plan = self._session.plan(self.program, dict(zip(self._dimensions, key, strict=True)))
+                bound = self._bound.setdefault(key, BoundFunction(self._session, plan, self._structure))
+        return bound
+
+
+class BoundFunction:
+    """A `Function` for one set of sizes.
+
+    Attributes:
+        inputs: arrays, one for each input, to be filled before each call.
+        plan: what it runs.
+    """
+
+    def __init__(self, session: Session, plan: Plan, structure: Fetches) -> None:
+        self._session, self._structure = session, structure
+        self.inputs, self.plan = plan.inputs, plan
+
+    def __call__(self, limit: float = inf) -> Any:
+        """Run on what `inputs` hold; see `Session.run`, and `Plan.run` for the limit."""
+        with self._session.lock:
+            results = self.plan.run(limit)
+        return structured(self._structure, iter(results))

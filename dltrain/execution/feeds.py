@@ -1,0 +1,55 @@
+"""What a run is given: arrays that fit its inputs, and sizes for their named dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dltrain.autodiff.graph import Tensor, TensorLike
+from dltrain.autodiff.spec import Array, as_array
+from dltrain.errors import GraphError
+
+
+def fed_arrays(inputs: Sequence[Tensor], values: Sequence[TensorLike]) -> list[Array]:
+    """The values as arrays that fit the inputs, named dimensions aside.
+
+    Raises:
+        GraphError: one does not fit, or there are more or fewer of them than inputs.
+    """
+    if len(values) != len(inputs):
+        raise GraphError(f"{len(values)} values given for {len(inputs)} inputs")
+    return [_as_fed(value, tensor) for value, tensor in zip(values, inputs, strict=True)]
+
+
+def bound_sizes(inputs: Sequence[Tensor], arrays: Sequence[Array]) -> dict[str, int]:
+    """The size of each named dimension.
+
+    Raises:
+        GraphError: two inputs give one name different sizes.
+    """
+    first: dict[str, tuple[int, Tensor]] = {}
+    for tensor, array in zip(inputs, arrays, strict=True):
+        for dimension, size in zip(tensor.shape, array.shape, strict=True):
+            if isinstance(dimension, str):
+                known, other = first.setdefault(dimension, (size, tensor))
+                if known != size:
+                    raise GraphError(
+                        f"{dimension} is {known} in {other.name} {other.spec} "
+                        f"but {size} in {tensor.name} {tensor.spec}",
+                        where=tensor.source,
+                    )
+    return {dimension: size for dimension, (size, _) in first.items()}
+
+
+def _as_fed(value: TensorLike, tensor: Tensor) -> Array:
+    try:
+        array = as_array(value, tensor.dtype)
+    except GraphError as error:
+        raise GraphError(f"{tensor.name} {tensor.spec} is fed", where=tensor.source, why=str(error)) from None
+    if array.ndim != tensor.spec.rank or not all(
+        isinstance(dimension, str) or dimension == size
+        for dimension, size in zip(tensor.shape, array.shape, strict=True)
+    ):
+        raise GraphError(
+            f"{tensor.name} is {tensor.spec} but is fed an array of shape {array.shape}", where=tensor.source
+        )
+    return array
