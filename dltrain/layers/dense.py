@@ -33,11 +33,8 @@ class Dense(Layer, name="dense"):
 
     def output(self, inputs: Spec) -> Spec:
         if inputs.rank != 2:
-            raise GraphError(
-                "dense needs inputs of shape (batch, features)",
-                why=f"they are {inputs}",
-                fix="flatten them first",
-            )
+            why, fix = f"they are {inputs}", "flatten them first"
+            raise GraphError("dense needs inputs of shape (batch, features)", why=why, fix=fix)
         return inputs.with_shape((inputs.shape[0], self.units))
 
     def variables(self, inputs: Spec, make: VariableMaker) -> Mapping[str, Tensor]:

@@ -67,11 +67,8 @@ class VariableMaker:
             GraphError: the shape is absurdly large, or the initializer does not fit it.
         """
         if prod(shape) > LARGEST:
-            raise GraphError(
-                f"{name} would have {prod(shape)} numbers",
-                why=f"its shape is {list(shape)}",
-                fix="make it smaller",
-            )
+            what, why = f"{name} would have {prod(shape)} numbers", f"its shape is {list(shape)}"
+            raise GraphError(what, why=why, fix="make it smaller")
         values = initializer.values(shape, generator_for(self.seed, f"{self.scope}/{name}"))
         return Variable(values, dtype=self.inputs.dtype, trainable=trainable, name=name)
 

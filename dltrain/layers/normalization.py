@@ -21,10 +21,8 @@ class _Normalization(Layer):
 
     def output(self, inputs: Spec) -> Spec:
         if inputs.rank < 2:
-            raise GraphError(
-                f"{self.component_name} needs inputs of shape (batch, ..., features)",
-                why=f"they are {inputs}",
-            )
+            what = f"{self.component_name} needs inputs of shape (batch, ..., features)"
+            raise GraphError(what, why=f"they are {inputs}")
         return inputs
 
     def variables(self, inputs: Spec, make: VariableMaker) -> Mapping[str, Tensor]:

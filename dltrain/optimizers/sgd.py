@@ -25,12 +25,8 @@ class Sgd(Optimizer, name="sgd"):
     @model_validator(mode="after")
     def _has_momentum(self) -> Sgd:
         if self.nesterov and not self.momentum:
-            raise ConfigError(
-                "nesterov needs momentum",
-                where=Key("nesterov"),
-                why="momentum is 0",
-                fix="set momentum, to 0.9 say",
-            )
+            why, fix = "momentum is 0", "set momentum, to 0.9 say"
+            raise ConfigError("nesterov needs momentum", where=Key("nesterov"), why=why, fix=fix)
         return self
 
     def update(self, step: Step) -> Tensor:
