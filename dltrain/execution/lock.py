@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from threading import Lock, RLock
+from threading import Lock, RLock, get_ident
 from weakref import WeakSet
 
 _fork = Lock()  # held by the thread that forks
@@ -19,15 +19,22 @@ class SessionLock:
 
     def __init__(self) -> None:
         self.lock = RLock()
+        self._owner, self._depth = 0, 0  # the thread that holds it, and how many times
         _locks.add(self)
 
     def __enter__(self) -> None:
-        if _fork.locked():  # not to take the lock again and again before the thread that forks has it
+        # Not to take the lock again and again before the thread that forks has it; which waits for the owner.
+        if _fork.locked() and self._owner != get_ident():
             with _fork:
                 pass
         self.lock.acquire()
+        self._owner = get_ident()
+        self._depth += 1
 
     def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._owner = 0
         self.lock.release()
 
 

@@ -63,17 +63,19 @@ import numpy as np
 import dltrain as dl
 
 x = dl.Variable(np.full((500, 500), 1e-3, "float32"))
+others = [dl.Variable(np.zeros((500, 500))) for _ in range(4)]  # state() takes the lock again for each
 session = dl.Session(kernels=sys.argv[1])
 step = session.make_callable([dl.sum(x @ x), x.assign(x * 1.0)])
+act = {"steps": step, "state": session.state}[sys.argv[2]]
 stop = threading.Event()
 step()
 
-def train():
+def use():
     while not stop.is_set():
-        step()
+        act()
 
-trainer = threading.Thread(target=train)
-trainer.start()
+user = threading.Thread(target=use)
+user.start()
 for _ in range(20):
     child = os.fork()
     if not child:
@@ -81,15 +83,16 @@ for _ in range(20):
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
 stop.set()
-trainer.join()
+user.join()
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("what", ["steps", "state"])
 @kernels_on_and_off
-def test_a_fork_while_another_thread_trains_hangs_neither_parent_nor_child(kernels):
+def test_a_fork_while_another_thread_uses_the_session_hangs_neither_parent_nor_child(kernels, what):
     environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
-    subprocess.run([sys.executable, "-c", FORKS, kernels], check=True, timeout=60, env=environment)
+    subprocess.run([sys.executable, "-c", FORKS, kernels, what], check=True, timeout=60, env=environment)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers")
