@@ -16,6 +16,7 @@ that was trained is had by `open`, and the step that it failed at by `failure`:
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,7 +48,7 @@ from dltrain.runs.checkpoints import Checkpoint, CheckpointStore, read_checkpoin
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.environment import describe_environment, differences
 from dltrain.runs.failures import Failure, save_failure
-from dltrain.runs.metrics_files import MetricsFiles, read_columns
+from dltrain.runs.metrics_files import MetricsFiles, read_columns, read_lines
 from dltrain.runs.reporter import EventFiles, Reporter
 from dltrain.runs.saved_state import DescribedData, SavedState
 from dltrain.training.batches import batches_of
@@ -174,7 +175,7 @@ class Run:
         self.directory, before, identity = directory, directory.record(), directory.id
         examples = len(self.data.splits["train"])
         store = CheckpointStore(directory.checkpoints)
-        if store.never_saved():
+        if store.never_saved() and self._told_little():
             _warn(f"{directory.path} has no checkpoint yet: it begins again at its first step")
             directory.check_files(self.data.files)
             MetricsFiles.remove(directory.path)
@@ -230,6 +231,12 @@ class Run:
             summary["test"] = plain_figures(figures["test"])
             write_atomically(self.directory.summary, json.dumps(summary, indent=1).encode() + b"\n")
         return figures
+
+    def _told_little(self) -> bool:
+        """Whether its figures are at most those of a first epoch, after which a checkpoint is saved."""
+        directory = self.directory
+        lines = read_lines(directory.path) if os.path.lexists(directory.metrics) else ()
+        return not directory.summary.exists() and sum(line.sha256 is not None for line in lines) <= 1
 
     def _found_anywhere(self) -> str:
         """The config as YAML that holds in every folder."""

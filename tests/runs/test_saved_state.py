@@ -231,3 +231,15 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(
         "dltrain: warning: run has no checkpoint yet: it begins again at its first step"
     )
     assert files() == expected
+
+
+@pytest.mark.parametrize("lost", [["checkpoints"], ["checkpoints", "summary.json"]])
+def test_the_figures_of_a_run_whose_checkpoints_are_lost_stay(dltrain: Dltrain, lost: list[str]) -> None:
+    for path in (Path("run", name) for name in lost):
+        for file in path.iterdir() if path.is_dir() else [path]:
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+    expected = Path("run/metrics.jsonl").read_text()
+    result = dltrain("fit", "--resume", "run", "train.epochs=1")
+    assert (result.code, result.out) == (5, "")
+    assert result.err == "dltrain: error: no usable checkpoint: run/checkpoints; start a new run\n"
+    assert Path("run/metrics.jsonl").read_text() == expected
