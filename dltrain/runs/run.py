@@ -20,6 +20,7 @@ import os
 import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -76,7 +77,6 @@ class Run:
     Attributes:
         network, session: what computes, and the values.
         state: the counters that belong to the values.
-        directory: where it lies; not there before `start` or `resume`.
         evaluation_batches: how many batches of a split each evaluation looks at; None for all.
 
     Raises:
@@ -84,8 +84,8 @@ class Run:
         DataError: the data set is missing or damaged.
     """
 
-    directory: RunDirectory
-    _reporter: Reporter
+    _directory: RunDirectory | None = None
+    _reporter: Reporter | None = None
     evaluation_batches: int | None = None
 
     def __init__(
@@ -127,8 +127,23 @@ class Run:
             self._data = data
         return self._data
 
+    @property
+    def directory(self) -> RunDirectory:
+        """Where it lies. Raises UsageError before `start` or `resume`."""
+        if self._directory is None:
+            raise UsageError("the run has no directory", why="it has not begun", fix="begin it with start")
+        return self._directory
+
+    @property
+    def _reports(self) -> Reporter:
+        """What writes its files. Raises UsageError when it is not in training."""
+        if self._reporter is None:
+            why, fix = "it has ended, or was opened as it is", "train a new one, or dltrain fit --resume"
+            raise UsageError("the run is not in training", where=repr(self), why=why, fix=fix)
+        return self._reporter
+
     def __repr__(self) -> str:
-        where = f"'{self.directory.path}'" if hasattr(self, "directory") else "not started"
+        where = f"'{self._directory.path}'" if self._directory else "not started"
         return f"Run({where}, {self.config.model.component_name}, step {self.state.step})"
 
     # --- training ---
@@ -147,7 +162,7 @@ class Run:
             source: the config as the user wrote it.
             command, overrides: see `RunDirectory.begin`.
         """
-        self.directory = directory
+        self._directory = directory
         directory.begin(
             config=self._found_anywhere(),
             source_config=source.encode(),
@@ -158,7 +173,8 @@ class Run:
             files=self.data.files,
             environment=describe_environment(self.session.kernels),
         )
-        self._open_files(MetricsFiles.create(directory.path, **self._columns))
+        with self._ended_by_error():
+            self._open_files(MetricsFiles.create(directory.path, **self._columns))
         return self
 
     def resume(self, directory: RunDirectory, *, command: Sequence[str] = ()) -> Self:
@@ -172,7 +188,7 @@ class Run:
 
         Raises RunError when there is no usable checkpoint, or it does not fit.
         """
-        self.directory, before, identity = directory, directory.record(), directory.id
+        self._directory, before, identity = directory, directory.record(), directory.id
         examples = len(self.data.splits["train"])
         store = CheckpointStore(directory.checkpoints)
         if store.never_saved() and self._told_little():
@@ -203,17 +219,19 @@ class Run:
         directory.resume(
             step=self.state.step, train=train, command=command, files=self.data.files, environment=now
         )
-        write_atomically(directory.config, self._found_anywhere().encode())
-        self._open_files(files)
+        with self._ended_by_error():
+            write_atomically(directory.config, self._found_anywhere().encode())
+            self._open_files(files)
         return self
 
     def records(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Record]:
         """Trains; see `Trainer.fit`. What a record tells is in the run's files before the record is given."""
+        reporter = self._reports
         parts = (self.network, self.training, self.session, self.data, self.state)
         trainer = Trainer(*parts, self._save, should_stop, self.evaluation_batches)
         try:
             for record in trainer.fit():
-                self._reporter.report(record)
+                reporter.report(record)
                 yield record
         except DivergedBatch as error:
             self._keep(error)
@@ -264,7 +282,7 @@ class Run:
             run=self.directory.id,
             config=dump(self.config),
             counters=self.state,
-            files=self._reporter.metrics.position(),
+            files=self._reports.metrics.position(),
             data=self.trained_on,
         )
 
@@ -279,7 +297,17 @@ class Run:
         error.fix += f"; to see the step op by op: dltrain replay {path}"
 
     def __enter__(self) -> Self:
+        _ = self._reports
         return self
+
+    @contextmanager
+    def _ended_by_error(self) -> Iterator[None]:
+        """Notes how the run ended when the block, after which it would be in training, raises."""
+        try:
+            yield
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
 
     def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
         problems = [ending(error)] if error else []
@@ -288,7 +316,9 @@ class Run:
             status, code = (problems[0].status, problems[0].exit_code) if problems else ("completed", 0)
             self.directory.finish(status, code)
 
-        for close in (self._reporter.metrics.close, self._reporter.events.close, finish):
+        reporter, self._reporter = self._reporter, None
+        closings = (reporter.metrics.close, reporter.events.close) if reporter else ()
+        for close in (*closings, finish):
             try:
                 close()
             except DltrainError as trouble:
@@ -339,7 +369,7 @@ class Run:
             fix = "use a checkpoint of this run, or restore its config.yaml"
             raise RunError("checkpoint and config do not fit", where=where, why=why, fix=fix) from error
         saved.check_same_config(config, directory)  # of the same shape, it may compute something else
-        run.directory, run.state = directory, saved.counters
+        run._directory, run.state = directory, saved.counters
         return run
 
     def load(self, checkpoint: str) -> None:

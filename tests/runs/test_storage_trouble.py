@@ -147,3 +147,20 @@ def test_a_real_limit_of_file_sizes(dltrain: Dltrain, blocks: int) -> None:
     assert not temporary_files()
     if blocks == 4 and Path("run/checkpoints/last").exists():
         assert dltrain("fit", "--resume", "run").code == 0
+
+
+@pytest.mark.parametrize("words", [["c.yaml", "--run-dir", "run"], ["--resume", "run", "train.epochs=4"]])
+def test_a_run_whose_files_cannot_be_opened_has_failed(
+    dltrain: Dltrain, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    if "--resume" in words:
+        assert dltrain("fit", "c.yaml", "--run-dir", "run").code == 0
+    with monkeypatch.context() as patch:
+        events = lambda path, *_: "tfevents" in os.fspath(path)  # noqa: E731
+        failing(patch, "open", errno.EACCES, events)
+        result = dltrain("fit", *words)
+    assert (result.code, result.out) == (7, "")
+    record = json.loads(Path("run/run.json").read_text())
+    assert (record["status"], record["exit_code"]) == ("failed", 7)
+    assert record["ended"] is not None
+    assert dltrain("fit", "--resume", "run").code == 0
