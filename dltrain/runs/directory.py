@@ -216,9 +216,13 @@ class RunDirectory:
         noted = self.record().get("data")
         if not isinstance(noted, list):
             return []
-        before = [(each.get("size"), each.get("sample_sha256")) for each in noted if isinstance(each, dict)]
+        before = [
+            FileDigest(each.get("path", ""), each.get("size", -1), each.get("sample_sha256", ""))
+            for each in noted
+            if isinstance(each, dict)
+        ]
         pairs = zip_longest(files, before)
-        return [file.path for file, was in pairs if file and (file.size, file.sample_sha256) != was]
+        return [file.path for file, was in pairs if file and not (was and file.same_content(was))]
 
     def warn_of_changed_files(self, files: Sequence[FileDigest]) -> None:
         """Warns, in a line, when `changed_files` names some."""

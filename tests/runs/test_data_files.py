@@ -93,3 +93,23 @@ def test_a_run_of_before_notes_its_data_when_it_is_resumed(dltrain: Dltrain) -> 
     assert dltrain("fit", "--resume", "run", "train.epochs=4", "--quiet", "--kernels", "numpy").err == ""
     assert json.loads(path.read_text())["data"][0]["size"] == noted[0]["size"]
     assert str(Path.cwd()) in config.read_text()
+
+
+def test_a_change_in_the_middle_of_a_plain_file(dltrain: Dltrain) -> None:
+    """As of MNIST's decompressed files, which hold no checksum: of the same size, and all else the same."""
+    arrays = np.load("data.npz")
+    images = np.tile(arrays["x_train"], (500, 1, 1))
+    for name, array in (("images", images), ("labels", np.tile(arrays["y_train"], 500).astype(np.uint8))):
+        header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+        Path(name).write_bytes(header + array.tobytes())
+    keys = ("train_images", "train_labels", "test_images", "test_labels")
+    data = ", ".join(f"{key}: {key.split('_')[1]}" for key in keys)
+    config = softmax_config(Path("data.npz"), steps=3, epochs="null")
+    Path("c.yaml").write_text(config.replace('name: npz, path: "data.npz"', f"name: idx, {data}"))
+    assert dltrain("fit", "c.yaml", "--run-dir", "plain", "--kernels", "numpy").code == 0
+    with Path("images").open("r+b") as file:
+        file.seek(200_000)
+        file.write(bytes(4))
+    result = dltrain("fit", "--resume", "plain", "train.steps=4")
+    assert (result.code, result.out) == (5, "")
+    assert "images: its content is another; put the original file back" in result.err
