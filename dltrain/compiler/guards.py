@@ -1,7 +1,7 @@
-"""What tells at little cost that a guarded vector is finite: sums of squares of its parts.
+"""What tells at little cost that a guard is finite: its summary, few numbers whose squares are added up.
 
-They are finite only if all numbers are; of numbers beyond 1e19 (float32) they may overflow, so that who finds
-one that is not looks at the vector itself.
+The sum is finite only if all of the guard is; of numbers beyond 1e19 (float32) it may overflow, so that who
+finds it is not looks at the guard itself.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class SumsOfSquares(Op, abstract=True):
         out[0] = np.vdot(x, x)
 
 
-def sums_of_squares(guard: Node) -> Node:
-    """Of a long vector of floats; any other guard itself, whose own squares are as quick to add up."""
+def summarized(guard: Node) -> Node:
+    """The summary: of many floats the sums of squares of their parts; any other guard is its own."""
     size = prod(guard.spec.sizes)
     if not guard.spec.is_float or size <= PART:
         return guard

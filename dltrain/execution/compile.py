@@ -15,7 +15,7 @@ from dltrain.backends.c.emit import native_code
 from dltrain.backends.numpy.emit import Scratch, numpy_calls
 from dltrain.compiler.commit import copy_variables, direct_targets
 from dltrain.compiler.fold_constants import fold_constants
-from dltrain.compiler.guards import sums_of_squares
+from dltrain.compiler.guards import summarized
 from dltrain.compiler.instructions import commit_instructions, instructions
 from dltrain.compiler.ir import Node, lower
 from dltrain.compiler.memory import Memory
@@ -62,8 +62,8 @@ def compile_plan(
         if name in passes:
             lowered = graph_pass(lowered)
     lowered = copy_variables(lowered, storage)
-    sums = [sums_of_squares(guard) for guard in lowered.guarded]
-    groups = schedule([*lowered.results, *sums])
+    summaries = [summarized(guard) for guard in lowered.guarded]
+    groups = schedule([*lowered.results, *summaries])
     if "group_elementwise" in passes:
         groups = group_elementwise(groups)
     targets: dict[Node, Array] = {}
@@ -71,7 +71,7 @@ def compile_plan(
         targets = direct_targets(groups, lowered, storage)
     committed = [group for group in groups if any(node.viewed in targets for node in group)]
     computed = [group for group in groups if not any(node.viewed in targets for node in group)]
-    kept = [*lowered.results, *sums, *lowered.inputs]
+    kept = [*lowered.results, *summaries, *lowered.inputs]
     memory = Memory([*computed, *committed], kept, targets, storage, share="share_memory" in passes)
     arrays = memory.arrays
     scratch = Scratch()
@@ -92,8 +92,8 @@ def compile_plan(
         commit=tuple(commit),
         joined=(tuple(joined_compute), tuple(joined_commit)),
         guards=tuple(
-            (tensor, arrays[node], arrays[squares])
-            for (tensor, node), squares in zip(lowered.guards, sums, strict=True)
+            (tensor, arrays[node], arrays[summary])
+            for (tensor, node), summary in zip(lowered.guards, summaries, strict=True)
         ),
         buffers=memory.bytes,
         scratch=scratch.bytes,

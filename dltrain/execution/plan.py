@@ -29,7 +29,7 @@ class Plan:
         fetches: arrays that hold the fetched values after a run, until the next run or commit.
         compute, commit: the kernel calls of the two phases.
         joined: the same two with native calls in a row joined into one, which is what a run makes.
-        guards: tensors that must be finite for the commit to happen, with their arrays and sums of squares.
+        guards: tensors that must be finite for the commit to happen, with their arrays and summaries.
         buffers, scratch: bytes allocated for results, and for what never leaves a tile of a group.
         source: the C functions that it calls; empty if there are none.
     """
@@ -61,6 +61,7 @@ class Plan:
         Raises:
             GraphError: a kernel refused its input; names op and place. Nothing was committed.
             DivergedError: a guard is not finite, or not below the limit; nothing was committed.
+            MemoryError, OSError: of a kernel, as they are; nothing was committed.
         """
         return self._silent.run(self._run, limit)
 
@@ -81,7 +82,7 @@ class Plan:
             kernel = None
             # One call of C, within which Python handles no signal: an interrupt leaves all or nothing.
             _exhaust(map(operator.call, self._commit_calls))
-        except DivergedError:
+        except (DivergedError, MemoryError, OSError):
             raise
         except KernelError as failure:
             raise explained(failure.error, failure.node) from None
@@ -96,13 +97,13 @@ class Plan:
         return tuple(kernel.call for kernel in self.joined[1])
 
     def _check_guards(self, limit: float) -> None:
-        for tensor, array, squares in self.guards:
+        for tensor, array, summary in self.guards:
             if array.ndim == 0:
                 if not -inf < (value := array.item()) < limit:
                     found = f"below {limit:.3g}" if isfinite(value) else "finite"
                     raise DivergedError(
                         f"{tensor.name} is not {found}", where=tensor.source, why=f"it is {value}"
                     )
-            elif not isfinite(squares.dot(squares)) and not np.isfinite(array).all():
+            elif not isfinite(np.vdot(summary, summary)) and not np.isfinite(array).all():
                 why = "some of its elements are nan or inf"
                 raise DivergedError(f"{tensor.name} is not finite", where=tensor.source, why=why)

@@ -134,7 +134,9 @@ class Session:
         Raises:
             GraphError: a tensor of the program is not of this session's graph.
         """
-        for tensor in (*program.fetches, *program.inputs, *program.guards):
+        updates = program.updates
+        updated = (tensor for pair in updates.pairs for tensor in pair)
+        for tensor in (*program.fetches, *program.inputs, *program.guards, *updates.guards, *updated):
             if not isinstance(tensor, Tensor) or tensor.graph is not self.graph:
                 raise GraphError(f"{tensor!r} is no tensor of this session's graph")
         return Function(self, program, program.fetches if structure is None else structure)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import dltrain as dl
+from dltrain.autodiff.graph import Updates
 from dltrain.errors import DivergedError, GraphError
 
 
@@ -225,6 +226,50 @@ def test_a_guard_is_finite_where_all_of_its_numbers_are(size, kernels):
             with pytest.raises(DivergedError, match=r"not finite: .*some of its elements are nan or inf"):
                 step(values)
     assert session.value(count) == 1
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "auto"])
+@pytest.mark.parametrize("shape", [(2, 2), (2, 3), (2, 3, 4), (150, 160), (3, 0)])
+def test_a_guard_may_have_any_number_of_dimensions(shape, kernels):
+    x = dl.placeholder("float32", shape, "x")
+    y = x * 2.0
+    step = dl.Session(kernels=kernels).make_callable(dl.sum(y), [x], require_finite=[y])
+    values = np.ones(shape, "float32")
+    assert step(values) == 2 * values.size
+    for bad in (np.nan, np.inf, -np.inf) if values.size else ():
+        values.flat[-1] = bad
+        with pytest.raises(DivergedError, match=r"not finite: .*some of its elements are nan or inf"):
+            step(values)
+
+
+@pytest.mark.parametrize("updated", ["variable", "value", "guard"])
+def test_updates_of_another_graph_are_refused(updated):
+    mine = dl.Variable([1.0, 2.0])
+    with dl.Graph():
+        other = dl.Variable([3.0, 4.0])
+    pair = {"variable": (other, mine), "value": (mine, other), "guard": (mine, mine)}[updated]
+    updates = Updates([pair], guards=[other] if updated == "guard" else [])
+    session = dl.Session()
+    for run in (session.run, session.make_callable):
+        with pytest.raises(GraphError, match="no tensor of this session's graph"):
+            run(updates)
+
+
+@pytest.mark.parametrize("error", [MemoryError("no 8 GiB"), OSError(5, "Input/output error")])
+def test_the_systems_errors_in_a_kernel_pass_as_they_are(error, monkeypatch):
+    """They are no fault of the graph: the command line gives them exit code 7."""
+
+    def refuse(self, *inputs, out):
+        raise error
+
+    matrix = dl.Variable(np.ones((2, 2)))
+    product = matrix @ matrix
+    monkeypatch.setattr(type(product.op), "compute", refuse)
+    session = dl.Session(kernels="numpy")
+    with pytest.raises(type(error)) as caught:
+        session.run([matrix.assign(product * 0.0), product])
+    assert caught.value is error
+    np.testing.assert_array_equal(session.value(matrix), np.ones((2, 2)))
 
 
 def test_a_kernel_that_refuses_its_input_names_the_op_and_commits_nothing():
