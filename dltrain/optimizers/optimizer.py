@@ -131,7 +131,10 @@ class Optimizer(Component, kind="optimizer"):
     def apply_gradients(self, pairs: Pairs, total_steps: int | None = None) -> Updates:
         """The update of each variable by its gradient; it also advances the graph's step.
 
-        A run refuses it, and changes no variable, where a gradient is nan or infinite (after `clip_value`).
+        A run refuses it, and changes no variable, where a gradient is nan or infinite (after `clip_value`)
+        or, with `clip_norm`, the norm of all (in float32: beyond 1.8e19). The new values are not looked at:
+        where the formula overflows on a finite gradient (a huge learning rate, the squares of adam beyond
+        1e19), they are committed; training finds it by the next step's loss or when it saves.
 
         Arguments:
             pairs: (gradient, variable), as `compute_gradients` gives them.
@@ -160,14 +163,15 @@ class Optimizer(Component, kind="optimizer"):
             if limit := self.clip_value:
                 packed = [ops.minimum(ops.maximum(g, -limit), limit) for g in packed]
             updates = [(graph.step, graph.step + 1)]
-            for gradient, group in zip(self._clipped(packed), by_dtype.values(), strict=True):
+            clipped, guards = self._clipped(packed)
+            for gradient, group in zip(clipped, by_dtype.values(), strict=True):
                 updates += self._updated(gradient, [variable for _, variable in group], rate, count)
-        return Updates(updates, guards=packed)
+        return Updates(updates, guards=guards)
 
     def minimize(
         self, loss: Tensor, variables: Sequence[Variable] | None = None, total_steps: int | None = None
     ) -> Updates:
-        """`apply_gradients` of `compute_gradients`; see there for arguments and errors."""
+        """`apply_gradients` of `compute_gradients`; see there for arguments, errors, what a run refuses."""
         return self.apply_gradients(self.compute_gradients(loss, variables), total_steps)
 
     def learning_rate_at(self, step: Tensor, total_steps: int | None = None) -> Tensor:
@@ -180,13 +184,21 @@ class Optimizer(Component, kind="optimizer"):
             factor = self.schedule.factor(ops.cast(step, "float64"), total_steps)
             return as_tensor(self.learning_rate, "float64") * factor
 
-    def _clipped(self, packed: Sequence[Tensor]) -> Sequence[Tensor]:
-        """g * min(1, clip_norm / |g|), |g| the norm of all gradients together (Pascanu et al., 2013)."""
+    def _clipped(self, packed: Sequence[Tensor]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """g * min(1, clip_norm / |g|), |g| the norm of all gradients together (Pascanu et al., 2013).
+
+        Returns:
+            the clipped gradients, and what must be finite: the gradients, and |g|, since an infinite sum of
+            finite squares would make them all 0.
+        """
         if self.clip_norm is None:
-            return packed
+            return packed, packed
         first, *others = [ops.cast(ops.sum(ops.square(g)), "float64") for g in packed]
-        scale = self.clip_norm / ops.maximum(ops.sqrt(sum(others, first)), self.clip_norm)
-        return [g * ops.cast(scale, g.dtype) for g in packed]
+        norm = ops.sqrt(sum(others, first))
+        scale = self.clip_norm / ops.maximum(norm, self.clip_norm)
+        # A vector of one: a guard without dimensions is held to the limit of a loss.
+        guards = [*packed, ops.reshape(norm, (1,), name="norm")]
+        return [g * ops.cast(scale, g.dtype) for g in packed], guards
 
     def _updated(
         self, gradient: Tensor, variables: Sequence[Variable], rate: Tensor, count: Tensor

@@ -67,8 +67,8 @@ def explained(
     else:
         where, why = traced[place].node.source, _reason(traced, place)
         broken = {each.node for each in traced if not each.is_finite}
-        if broken.isdisjoint(program.guards):
-            names = [v.name for v, value in program.updates.pairs if v.trainable and value in broken]
+        names = [v.name for v, value in program.updates.pairs if v.trainable and value in broken]
+        if names and broken.isdisjoint(program.guards):
             why = f"the new value of {names[0]} would not be finite, {why}"
     return DivergedBatch(program, feeds, where=where, why=why)
 

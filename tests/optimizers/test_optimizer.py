@@ -60,6 +60,19 @@ def test_values_are_clipped_before_the_norm() -> None:
         np.testing.assert_allclose(found, gradient * 0.7 / norm, rtol=1e-12)
 
 
+def test_a_norm_that_overflows_changes_nothing() -> None:
+    """The sum of finite squares is infinite in float32: clipped by it, every gradient would be 0."""
+    with Graph() as graph:
+        w, bias = Variable(np.ones(3, "float32"), name="w"), Variable(np.ones(2), name="bias")
+        loss = ops.sum(ops.cast(w, "float64") * 1e20) + ops.sum(bias)
+        updates = Sgd(learning_rate=1, clip_norm=1).minimize(loss)
+    session = Session(graph)
+    with pytest.raises(DivergedError, match="norm is not finite"):
+        session.run(updates)
+    assert session.value(w).tolist() == [1, 1, 1]
+    assert session.value(bias).tolist() == [1, 1]
+
+
 def test_clipping_zero_gradients_gives_zeros() -> None:
     with Graph() as graph:
         variable = Variable(np.ones(3), name="w")
