@@ -26,11 +26,13 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
 from dltrain.config import dump, to_yaml
 from dltrain.datasets import Data
+from dltrain.datasets.reading import described
 from dltrain.errors import (
     ConfigError,
     DataError,
@@ -401,21 +403,32 @@ class Run:
         evaluate = Evaluator(self.session, self.network, batches=self.evaluation_batches)
         return evaluate(self.data.splits[split])
 
-    def predict(self, inputs: Array) -> Array:
+    def predict(self, inputs: ArrayLike) -> Array:
         """What the model gives: probabilities, float32[examples, classes], or reconstructions.
 
         Arguments:
-            inputs: [examples, *input_shape], uint8 or float32. They are scaled as the run's data set scales
-                values of their dtype: for MNIST, uint8 becomes 0 .. 1, and float32 stays as it is.
+            inputs: [examples, *input_shape], or one example, uint8 or floating. They are scaled as the run's
+                data set scales values of their dtype: for MNIST, uint8 becomes 0 .. 1, and float32 stays.
 
-        Raises DataError when inputs are so large that what the model gives is not finite.
+        Raises DataError when inputs are of another shape or dtype, or so large that what the model gives is
+        not finite.
         """
+        inputs, shape = np.asarray(inputs), tuple(self.trained_on.input_shape)
+        if inputs.shape == shape:
+            inputs = inputs[np.newaxis]
+        if inputs.shape[1:] != shape or (inputs.dtype != np.uint8 and inputs.dtype.kind != "f"):
+            why = f"they are {described(inputs.shape, inputs.dtype)}"
+            fix = f"give uint8 or floating examples of {' x '.join(map(str, shape))}"
+            raise DataError("inputs do not fit the model", where=repr(self), why=why, fix=fix)
         scale = np.float32(self.config.dataset.input_scale(inputs.dtype))
         function = self.session.make_callable(self.network.output, [self.network.inputs])
         batches = batches_of(np.arange(len(inputs)), self.config.train.evaluation_batch_size)
         with np.errstate(over="ignore"):
-            outputs = np.concatenate([function(inputs[index] * scale) for index in batches])
-        finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+            parts = [function(inputs[index] * scale) for index in batches]
+        outputs = np.concatenate(
+            [np.empty((0, *map(int, self.network.output.shape[1:])), np.float32), *parts]
+        )
+        finite = np.isfinite(outputs).all(axis=tuple(range(1, outputs.ndim)))
         if not finite.all():
             example = int(np.argmin(finite))
             where = f"example {example} of the inputs"

@@ -107,3 +107,27 @@ def test_a_fit_that_diverges_says_where_and_is_noted(dltrain: Dltrain) -> None:
 def test_there_is_no_such_run(dltrain: Dltrain) -> None:
     with pytest.raises(dl.errors.RunError, match="no run"):
         dl.load_run("latest")
+
+
+def test_a_run_that_is_not_in_training_says_so(dltrain: Dltrain) -> None:
+    from dltrain.runs.run import Run
+
+    fitted = dl.fit("c.yaml", run_dir="r")
+    for run in (fitted, dl.load_run("r")):
+        with pytest.raises(dl.errors.UsageError, match=r"the run is not in training: Run\('r'"):
+            next(run.records())
+        with pytest.raises(dl.errors.UsageError, match="the run is not in training"), run:
+            pass
+    with pytest.raises(dl.errors.UsageError, match="the run has no directory"):
+        _ = Run(fitted.config).metrics
+
+
+def test_any_number_of_examples_of_the_right_form_is_predicted(dltrain: Dltrain) -> None:
+    run = dl.fit("c.yaml", run_dir="r")
+    images, _ = run.data.splits["test"].arrays()
+    np.testing.assert_array_equal(run.predict(images[0]), run.predict(images[:1]))
+    np.testing.assert_array_equal(run.predict(images[:1].tolist()), run.predict(images[:1]))
+    assert run.predict(images[:0]).shape == (0, 3)
+    for wrong in ([[1]], [[[1.0]]], 3, "a", images.astype(int)):
+        with pytest.raises(dl.errors.DataError, match=r"inputs do not fit the model: Run.*: they are "):
+            run.predict(wrong)
