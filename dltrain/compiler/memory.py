@@ -80,10 +80,6 @@ class Memory:
         self._packed_into = self._find_packed() if self.share else {}
         self._last_use = self._find_last_uses()
         self.arrays: dict[Node, Array] = {}
-        self._allocate()
-        self.bytes = self._blocks.bytes
-
-    def _allocate(self) -> None:
         for number, group in enumerate(self.groups):
             members = set(group)
             for node in group:
@@ -98,6 +94,7 @@ class Memory:
         for node in self.kept:
             if node not in self.arrays:
                 self.arrays[node] = self._leaf(node)
+        self.bytes = self._blocks.bytes
 
     def _leaf(self, node: Node) -> Array:
         match node.op:

@@ -19,36 +19,30 @@ def reassociate(program: Lowered) -> Lowered:
     uses = Counter([*program.results, *(source for node in order for source in node.inputs)])
     new: dict[Node, Node] = {}
     for node in order:
-        joined = node.with_inputs(tuple(new[source] for source in node.inputs))
-        scaled = _scaled(node)
-        if scaled is not None and uses[scaled] == 1 and _scaled(new[scaled]) is not None:
-            joined = _joined(joined, new[scaled])
-        new[node] = joined
+        new[node] = node.with_inputs(tuple(new[source] for source in node.inputs))
+        match _scaling(node):
+            case scaled, _ if uses[scaled] == 1 and _scaling(new[scaled]):
+                new[node] = _joined(new[node], new[scaled])
     return program.replaced(new)
 
 
-def _scaled(node: Node) -> Node | None:
-    """What the node multiplies or divides by a single number; None if it does anything else."""
-    if not node.spec.rank or not isinstance(node.op, Multiply | Divide):
-        return None
-    one, other = node.inputs
-    if not other.spec.rank:
-        return one
-    return other if isinstance(node.op, Multiply) and not one.spec.rank else None
+def _scaling(node: Node) -> tuple[Node, ...]:
+    """What the node multiplies or divides by a single number, and that; empty if it does anything else."""
+    if node.spec.rank and isinstance(node.op, Multiply | Divide):
+        one, other = node.inputs
+        if not other.spec.rank:
+            return one, other
+        if isinstance(node.op, Multiply) and not one.spec.rank:
+            return other, one
+    return ()
 
 
 def _joined(outer: Node, inner: Node) -> Node:
     """(x scaled by a) scaled by b, as x scaled by one number: a b, a / b or b / a."""
-    x, a = _operands(inner)
-    _, b = _operands(outer)
+    x, a = _scaling(inner)
+    _, b = _scaling(outer)
     divides = isinstance(inner.op, Divide), isinstance(outer.op, Divide)
     if divides == (True, False):
         a, b = b, a
     factor = Node(Multiply() if divides[0] == divides[1] else Divide(), (a, b), a.spec, outer.origin)
     return Node(Divide() if all(divides) else Multiply(), (x, factor), outer.spec, outer.origin)
-
-
-def _operands(node: Node) -> tuple[Node, Node]:
-    """What is scaled, and by what."""
-    one, other = node.inputs
-    return (one, other) if one is _scaled(node) else (other, one)

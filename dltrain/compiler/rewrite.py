@@ -53,17 +53,13 @@ def drop_power(node: Node) -> Node:
     return node
 
 
-def drop_double_negative(node: Node) -> Node:
-    """-(-x): x."""
-    if isinstance(node.op, Negative) and isinstance(node.inputs[0].op, Negative):
-        return node.inputs[0].inputs[0]
-    return node
-
-
-def join_reshapes(node: Node) -> Node:
-    """reshape(reshape(x)): reshape(x)."""
-    if isinstance(node.op, Reshape) and isinstance(node.inputs[0].op, Reshape):
-        return node.with_inputs(node.inputs[0].inputs)
+def join_equal(node: Node) -> Node:
+    """-(-x): x; reshape(reshape(x)): reshape(x)."""
+    inner = node.inputs[0] if node.inputs else node
+    if isinstance(node.op, Negative) and isinstance(inner.op, Negative):
+        return inner.inputs[0]
+    if isinstance(node.op, Reshape) and isinstance(inner.op, Reshape):
+        return node.with_inputs(inner.inputs)
     return node
 
 
@@ -91,8 +87,7 @@ RULES = (
     drop_broadcast,
     drop_identity,
     drop_power,
-    drop_double_negative,
-    join_reshapes,
+    join_equal,
     fuse_log_softmax,
 )
 

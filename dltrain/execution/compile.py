@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dltrain.autodiff.program import Program
-from dltrain.autodiff.spec import Array
 from dltrain.backends.c.compiler import Compiler
 from dltrain.backends.c.emit import native_code
 from dltrain.backends.numpy.emit import Scratch, numpy_calls
@@ -17,7 +16,7 @@ from dltrain.compiler.commit import copy_variables, direct_targets
 from dltrain.compiler.fold_constants import fold_constants
 from dltrain.compiler.guards import summarized
 from dltrain.compiler.instructions import commit_instructions, instructions
-from dltrain.compiler.ir import Node, lower
+from dltrain.compiler.ir import lower
 from dltrain.compiler.memory import Memory
 from dltrain.compiler.merge import merge
 from dltrain.compiler.reassociate import reassociate
@@ -66,9 +65,7 @@ def compile_plan(
     groups = schedule([*lowered.results, *summaries])
     if "group_elementwise" in passes:
         groups = group_elementwise(groups)
-    targets: dict[Node, Array] = {}
-    if "direct_commit" in passes:
-        targets = direct_targets(groups, lowered, storage)
+    targets = direct_targets(groups, lowered, storage) if "direct_commit" in passes else {}
     committed = [group for group in groups if any(node.viewed in targets for node in group)]
     computed = [group for group in groups if not any(node.viewed in targets for node in group)]
     kept = [*lowered.results, *summaries, *lowered.inputs]
@@ -99,6 +96,3 @@ def compile_plan(
         scratch=scratch.bytes,
         source=source,
     )
-
-
-__all__ = ["PASSES", "Plan", "compile_plan"]

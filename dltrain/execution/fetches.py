@@ -20,11 +20,14 @@ def program_of(fetches: Fetches, inputs: Iterable[Tensor], guards: Iterable[Tens
     Raises:
         GraphError: a fetch is something else than `Fetches` may be, or a variable is updated twice.
     """
-    tensors: list[Tensor] = []
-    updates: list[Updates] = []
-    _flatten(fetches, tensors, updates)
-    joined = updates[0] if len(updates) == 1 else sum(updates, Updates())
-    return Program(tuple(inputs), tuple(tensors), joined, tuple(guards))
+    leaves = list(_leaves(fetches))
+    updates = [leaf for leaf in leaves if isinstance(leaf, Updates)]
+    return Program(
+        tuple(inputs),
+        tuple([leaf for leaf in leaves if isinstance(leaf, Tensor)]),
+        updates[0] if len(updates) == 1 else sum(updates, Updates()),
+        tuple(guards),
+    )
 
 
 def structured(fetches: Fetches, results: Iterator[Array]) -> Any:
@@ -43,18 +46,13 @@ def structured(fetches: Fetches, results: Iterator[Array]) -> Any:
             return [structured(fetch, results) for fetch in fetches]
 
 
-def _flatten(fetches: Fetches, tensors: list[Tensor], updates: list[Updates]) -> None:
+def _leaves(fetches: Fetches) -> Iterator[Tensor | Updates]:
     match fetches:
-        case Tensor():
-            tensors.append(fetches)
-        case Updates():
-            updates.append(fetches)
-        case list() | tuple():
-            for fetch in fetches:
-                _flatten(fetch, tensors, updates)
-        case dict():
-            for fetch in fetches.values():
-                _flatten(fetch, tensors, updates)
+        case Tensor() | Updates():
+            yield fetches
+        case list() | tuple() | dict():
+            for fetch in fetches.values() if isinstance(fetches, dict) else fetches:
+                yield from _leaves(fetch)
         case _:
             raise GraphError(
                 f"{fetches!r} cannot be fetched",

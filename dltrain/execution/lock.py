@@ -43,9 +43,9 @@ _held: list[SessionLock] = []
 
 def _before_fork() -> None:
     _fork.acquire()
-    for lock in list(_locks):
+    _held.extend(_locks)
+    for lock in _held:
         lock.lock.acquire()
-        _held.append(lock)
 
 
 def _after_fork() -> None:

@@ -17,10 +17,11 @@ from dltrain.backends.c.compiler import find_compiler
 from dltrain.backends.c.runtime import native_take_rows
 from dltrain.compiler.storage import Storage
 from dltrain.errors import CompilerError, DltrainWarning, GraphError, StorageError
-from dltrain.execution.compile import PASSES, Plan, compile_plan
+from dltrain.execution.compile import PASSES, compile_plan
 from dltrain.execution.feeds import bound_sizes, fed_arrays
 from dltrain.execution.fetches import Fetches, program_of, structured
 from dltrain.execution.lock import SessionLock
+from dltrain.execution.plan import Plan
 
 Kernels = Literal["numpy", "native", "auto"]
 Made = TypeVar("Made")

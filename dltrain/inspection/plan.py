@@ -15,7 +15,7 @@ import numpy as np
 from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.autodiff.spec import Array
 from dltrain.compiler.ir import Node
-from dltrain.execution.compile import Plan
+from dltrain.execution.plan import Plan
 from dltrain.runs.run import Run
 from dltrain.training.batches import BatchFunction
 

@@ -12,7 +12,7 @@ import pytest
 
 import dltrain as dl
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.execution.compile import Plan
+from dltrain.execution.plan import Plan
 from dltrain.execution.session import BoundFunction, Kernels
 from dltrain.optimizers import Adam
 
