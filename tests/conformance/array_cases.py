@@ -12,7 +12,7 @@ from dltrain.autodiff import ops
 from dltrain.autodiff.leaves import Constant, StopGradient, constant
 from dltrain.autodiff.ops.gather import Gather, OneHot, ScatterAdd
 from dltrain.autodiff.ops.random import DropoutMask, RandomNormal, RandomUniform, TruncatedNormal
-from dltrain.autodiff.ops.shape import BroadcastTo, ExpandDims, Reshape, Squeeze, Transpose
+from dltrain.autodiff.ops.shape import BroadcastTo, Reshape, Transpose
 from dltrain.autodiff.ops.slices import Concat, Pack, Slice, Unslice
 
 SHAPE = [
@@ -42,14 +42,14 @@ SHAPE = [
         "expand_dims",
         lambda x: ops.expand_dims(x, (0, -1)),
         lambda x: x[None, ..., None],
-        ExpandDims,
+        Reshape,
         [[("batch", 2)], [()], [(0,)], [(1, 1)]],
     ),
     Case(
         "squeeze",
         lambda x: ops.squeeze(x, (0, -1)),
         lambda x: x[0, ..., 0],
-        Squeeze,
+        Reshape,
         [[(1, "batch", 2, 1)], [(1, 1)], [(1, 0, 1)]],
     ),
     Case(

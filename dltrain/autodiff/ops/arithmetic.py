@@ -7,11 +7,12 @@ float64); numbers and arrays adopt the tensor's dtype. The result has the shape 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from dltrain.autodiff.graph import Tensor
-from dltrain.autodiff.ops.bases import Arithmetic, FloatElementwise, binary, unary
+from dltrain.autodiff.ops.bases import Arithmetic, Binary, FloatElementwise, binary, unary
 from dltrain.autodiff.ops.exponential import log
 from dltrain.autodiff.ops.logic import equal, greater, less, where
 from dltrain.autodiff.spec import Array
@@ -148,34 +149,34 @@ class Floor(FloatElementwise):
     ufunc = np.floor
 
 
-class Maximum(Arithmetic):
+class Choice(Arithmetic, abstract=True):
+    """One of a and b."""
+
+    wins: ClassVar[Binary]  # over the other
+
+    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+        a, b = node.inputs
+        tie, a_wins, half = equal(a, b), type(self).wins(a, b), upstream * 0.5
+        return (
+            where(tie, half, where(a_wins, upstream, 0)),
+            where(tie, half, where(a_wins, 0, upstream)),
+        )
+
+
+class Maximum(Choice):
     """The greater of a and b, nan where one is; where they are equal each gets half of the gradient."""
 
     formula = "{0} >= {1} || {0} != {0} ? {0} : {1}"
     ufunc = np.maximum
-
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
-        a, b = node.inputs
-        return _winner_takes(upstream, greater(a, b), a, b)
+    wins = greater
 
 
-class Minimum(Arithmetic):
+class Minimum(Choice):
     """The lesser of a and b, nan where one is; where they are equal each gets half of the gradient."""
 
     formula = "{0} <= {1} || {0} != {0} ? {0} : {1}"
     ufunc = np.minimum
-
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
-        a, b = node.inputs
-        return _winner_takes(upstream, less(a, b), a, b)
-
-
-def _winner_takes(upstream: Tensor, a_wins: Tensor, a: Tensor, b: Tensor) -> Sequence[Tensor | None]:
-    tie = equal(a, b)
-    half = upstream * 0.5
-    to_a = where(tie, half, where(a_wins, upstream, 0))
-    to_b = where(tie, half, where(a_wins, 0, upstream))
-    return to_a, to_b
+    wins = less
 
 
 add = binary(Add)

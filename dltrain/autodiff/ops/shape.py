@@ -125,23 +125,6 @@ def transpose(x: TensorLike, axes: Sequence[int] | None = None, name: str | None
     return Transpose(tuple(normalize_axis(axis, rank) for axis in order))(tensor, name=name)
 
 
-@dataclass(frozen=True)
-class ExpandDims(View):
-    """New axes of size 1; `axes` are where they are in the output, sorted."""
-
-    axes: tuple[int, ...]
-
-    def infer(self, x: Spec) -> Spec:
-        rest = iter(x.shape)
-        return x.with_shape(1 if axis in self.axes else next(rest) for axis in range(x.rank + len(self.axes)))
-
-    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return np.expand_dims(x, self.axes)
-
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        return squeeze(upstream, self.axes)
-
-
 def expand_dims(x: TensorLike, axis: int | Sequence[int], name: str | None = None) -> Tensor:
     """x with new axes of size 1.
 
@@ -149,29 +132,10 @@ def expand_dims(x: TensorLike, axis: int | Sequence[int], name: str | None = Non
         axis: where the new ones are in the result; -1 is the last.
     """
     tensor = operand(x)
-    count = 1 if isinstance(axis, int) else len(axis)
-    return ExpandDims(normalize_axes(axis, tensor.spec.rank + count))(tensor, name=name)
-
-
-@dataclass(frozen=True)
-class Squeeze(View):
-    """Without `axes`, which are of size 1."""
-
-    axes: tuple[int, ...]
-
-    def infer(self, x: Spec) -> Spec:
-        for axis in self.axes:
-            if x.shape[axis] != 1:
-                raise GraphError(
-                    f"axis {axis} has size {x.shape[axis]}, and only axes of size 1 can be left out"
-                )
-        return x.with_shape(size for axis, size in enumerate(x.shape) if axis not in self.axes)
-
-    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return x.squeeze(self.axes)
-
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        return expand_dims(upstream, self.axes)
+    rank = tensor.spec.rank + (1 if isinstance(axis, int) else len(axis))
+    new, rest = normalize_axes(axis, rank), iter(tensor.shape)
+    shape = tuple(1 if place in new else next(rest) for place in range(rank))
+    return Reshape(shape)(tensor, name=name or "expand_dims")
 
 
 def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None, name: str | None = None) -> Tensor:
@@ -183,7 +147,16 @@ def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None, name: str | 
     tensor = operand(x)
     if axis is None:
         axis = [place for place, size in enumerate(tensor.shape) if size == 1]
-    return Squeeze(normalize_axes(axis, tensor.spec.rank))(tensor, name=name)
+    left_out = normalize_axes(axis, tensor.spec.rank)
+    for place in left_out:
+        if tensor.shape[place] != 1:
+            raise GraphError(
+                f"squeeze({tensor.name} {tensor.spec})",
+                where=tensor.graph.names.place(),
+                why=f"axis {place} has size {tensor.shape[place]}, and only axes of size 1 can be left out",
+            )
+    shape = tuple(size for place, size in enumerate(tensor.shape) if place not in left_out)
+    return Reshape(shape)(tensor, name=name or "squeeze")
 
 
 @dataclass(frozen=True)
