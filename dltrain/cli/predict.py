@@ -8,6 +8,7 @@ import click
 
 from dltrain.cli.options import UserPath, checkpoint_option, computing_options, run_argument
 from dltrain.cli.printing import say
+from dltrain.errors import UsageError
 from dltrain.execution.session import Kernels
 from dltrain.inspection.input_files import check_input_name, read_inputs
 from dltrain.inspection.prediction import writer_for
@@ -45,6 +46,17 @@ def predict(run: str, source: Path, target: Path, checkpoint: str, kernels: Kern
     check_input_name(source)
     trained = load_run(run, checkpoint, kernels=kernels)
     write = writer_for(trained, target)
+    _check_nothing_is_lost(source, target, trained.directory.path)
     inputs = read_inputs(source, tuple(trained.trained_on.input_shape))
     write(trained.predict(inputs))
     say(f"{target}: {len(inputs)} examples, step {trained.state.step}")
+
+
+def _check_nothing_is_lost(source: Path, target: Path, run: Path) -> None:
+    """Raises UsageError when the output would replace the input, or a file of the run."""
+    if not target.exists():
+        return
+    if source.exists() and target.samefile(source):
+        raise UsageError("input and output are one file", where=str(target), fix="give another --output")
+    if target.resolve().is_relative_to(run.resolve()):
+        raise UsageError("the output is a file of the run", where=str(target), fix="give another --output")

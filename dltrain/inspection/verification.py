@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -14,7 +14,7 @@ from dltrain.execution import Session
 from dltrain.execution.session import Kernels
 from dltrain.runs.checkpoints import CheckpointStore
 from dltrain.runs.directory import RunDirectory
-from dltrain.runs.metrics_files import Line, read_lines
+from dltrain.runs.metrics_files import Line, check_length, read_lines
 from dltrain.runs.run import Run
 from dltrain.runs.saved_state import SavedState
 from dltrain.runs.state_hash import hash_state
@@ -47,12 +47,14 @@ class Verification:
         directory.warn_of_changed_files(self._data.files)
         self.last_step = max((line.step for line in self._recorded()), default=0)
         self._hashes: dict[int, str] = {}
+        self._positions: list[Mapping[str, int]] = []
         store = CheckpointStore(directory.checkpoints)
         for step in store.steps() if store.folder.is_dir() else []:
             checkpoint = store.load(f"step-{step:08d}")
             saved = SavedState.of(checkpoint, directory.id)
             saved.check_same_config(config, directory)
             saved.data.check_same(self._data)
+            self._positions.append(saved.files)
             self._hashes[step] = hash_state(checkpoint.arrays)
         self.last_step = max(self.last_step, *self._hashes, 0)
         if not self.last_step:
@@ -66,7 +68,7 @@ class Verification:
     def records(self) -> Iterator[Record]:
         """Trains up to the last step that is recorded; see `Trainer.fit`.
 
-        Raises RunError at the first step that differs.
+        Raises RunError at the first step that differs, or when lines are missing from `metrics.jsonl`.
         """
         for record, session in self._trained_again():
             match record:
@@ -79,6 +81,8 @@ class Verification:
                     self._compare_lines(record.step, "train", record.train["loss"], session)
             yield record
             if self._next is None and not self._hashes:
+                for position in self._positions:  # asked last: what differs says more
+                    check_length(self._directory.path, position)
                 return
         raise self._difference(
             self._directory.path, f"the run tells of step {self.last_step}, where training has ended now"

@@ -133,9 +133,7 @@ class MetricsFiles:
         for name, file in self._files.items():
             size, where = position[name], str(file.path)
             if not 0 <= size <= file.size:
-                fix = "put the complete file back, or start a new run"
-                why = f"it has {file.size} bytes, the checkpoint was saved at byte {size}"
-                raise RunError("file is shorter than its checkpoint says", where=where, why=why, fix=fix)
+                raise _shorter(file.path, file.size, size)
             if file.byte_before(size) not in (b"", b"\n"):
                 what, why = "file was changed after its checkpoint", f"no line ends at byte {size}"
                 raise RunError(what, where=where, why=why, fix=ORIGINAL_BACK)
@@ -169,6 +167,21 @@ class Line:
 
 
 _LINE = TypeAdapter(Line)
+
+
+def check_length(folder: Path, position: Mapping[str, int]) -> None:
+    """Raises RunError when `metrics.jsonl` is shorter than a checkpoint's `position` says; StorageError."""
+    path = folder / _LINES
+    with storage_errors(path, "cannot read"):
+        size = path.stat().st_size
+    if size < position[_LINES]:
+        raise _shorter(path, size, position[_LINES])
+
+
+def _shorter(path: Path, size: int, saved: int) -> RunError:
+    why = f"it has {size} bytes, the checkpoint was saved at byte {saved}"
+    fix = "put the complete file back, or start a new run"
+    return RunError("file is shorter than its checkpoint says", where=str(path), why=why, fix=fix)
 
 
 def read_lines(folder: Path) -> Iterator[Line]:

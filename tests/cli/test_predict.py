@@ -189,3 +189,19 @@ def test_wrong_outputs_are_one_clear_line(
     assert (result.code, result.out) == (code, ""), result.err
     assert message in result.err
     assert result.err.count("\n") == 1
+
+
+def test_nothing_is_lost_for_an_output(dltrain: Dltrain) -> None:
+    """Neither the inputs nor a file of the run is overwritten."""
+    np.save("inputs.npy", inputs())
+    record = Path("classes/run.json").read_bytes()
+    for target, what in (
+        ("inputs.npy", "input and output are one file"),
+        ("classes/metrics.csv", "the output is a file of the run"),
+    ):
+        target_file = Path(target)
+        before = target_file.read_bytes()
+        result = dltrain("predict", "classes", "--input", "inputs.npy", "--output", target)
+        assert (result.code, what in result.err) == (2, True), result.err
+        assert target_file.read_bytes() == before
+    assert Path("classes/run.json").read_bytes() == record

@@ -218,3 +218,11 @@ def test_nothing_to_verify(dltrain: Dltrain, monkeypatch: pytest.MonkeyPatch) ->
     result = dltrain("verify", "run")
     assert result.code == 5
     assert "nothing to verify: run: no step is recorded; train the run further" in result.err
+
+
+def test_metrics_that_are_cut_before_a_checkpoint(dltrain: Dltrain) -> None:
+    dltrain("fit", "c.yaml", "--run-dir", "run")
+    Path("run/metrics.jsonl").write_bytes(Path("run/metrics.jsonl").read_bytes()[:100])
+    result = dltrain("verify", "run", "--progress", "none")
+    assert result.code == 5
+    assert "file is shorter than its checkpoint says: run/metrics.jsonl: it has 100 bytes" in result.err
