@@ -136,14 +136,21 @@ class Writer:
         definition = GraphDef(versions=VersionDef(producer=22))
         for node in graph.nodes:
             # A named dimension has no size yet, which is written as -1.
-            sizes = [size if isinstance(size, int) else -1 for size in node.shape]
-            shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in sizes])
+            shapes = [
+                TensorShapeProto(
+                    dim=[
+                        TensorShapeProto.Dim(size=size if isinstance(size, int) else -1)
+                        for size in output.shape
+                    ]
+                )
+                for output in node.outputs
+            ]
             attributes = {
-                "_output_shapes": AttrValue(list=AttrValue.ListValue(shape=[shape])),
-                "shape": AttrValue(s=str(tuple(node.shape)).encode()),
-                "dtype": AttrValue(s=str(node.dtype).encode()),
+                "_output_shapes": AttrValue(list=AttrValue.ListValue(shape=shapes)),
+                "shape": AttrValue(s=", ".join(str(output.shape) for output in node.outputs).encode()),
+                "dtype": AttrValue(s=", ".join(output.dtype.name for output in node.outputs).encode()),
             }
-            names = [source.name for source in node.inputs]
+            names = [tensor.name for tensor in node.inputs]
             definition.node.append(
                 NodeDef(name=node.name, op=type(node.op).__name__, input=names, attr=attributes)
             )

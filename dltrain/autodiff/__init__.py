@@ -4,6 +4,7 @@ import dltrain.autodiff.operators  # noqa: F401 - gives tensors their operators
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import (
     Graph,
+    Node,
     Op,
     Tensor,
     Updates,
@@ -21,6 +22,7 @@ from dltrain.autodiff.spec import Spec
 __all__ = [
     "Elementwise",
     "Graph",
+    "Node",
     "Op",
     "Program",
     "Spec",

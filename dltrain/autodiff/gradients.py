@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from dltrain.autodiff import ops
-from dltrain.autodiff.graph import Tensor, name_scope, source
+from dltrain.autodiff.graph import Node, Tensor, name_scope, source
 from dltrain.autodiff.leaves import StopGradient, as_tensor
 from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError, NotDifferentiableError
@@ -36,20 +37,23 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor], upstream: Tensor | None = Non
             )
     if upstream is not None and upstream.spec != loss.spec:
         raise GraphError(f"upstream is {upstream.spec} but {loss.name!r} is {loss.spec}")
-    order = _nodes_between(wrt, loss)
+    order, dependent = _nodes_between(wrt, loss)
     with loss.graph, name_scope("gradients"):
-        contributions: dict[Tensor, list[Tensor]] = {node: [] for node in order}
+        contributions: dict[Tensor, list[Tensor]] = {tensor: [] for tensor in dependent}
         if loss in contributions:
             contributions[loss].append(_ones(loss) if upstream is None else upstream)
         totals: dict[Tensor, Tensor] = {}
         for node in reversed(order):
             with source(node.source):
-                if not contributions[node]:
+                for output in node.outputs:
+                    if parts := contributions.get(output):
+                        totals[output] = _sum(parts)
+                upstreams = [totals.get(output) for output in node.outputs]
+                if all(total is None for total in upstreams) or not any(
+                    tensor in contributions for tensor in node.inputs
+                ):
                     continue
-                total = totals[node] = _sum(contributions[node])
-                if not any(tensor in contributions for tensor in node.inputs):
-                    continue
-                for tensor, gradient in zip(node.inputs, _input_gradients(node, total), strict=True):
+                for tensor, gradient in zip(node.inputs, _input_gradients(node, upstreams), strict=True):
                     if tensor in contributions and gradient is not None:
                         contributions[tensor].append(undo_broadcast(gradient, tensor))
     for tensor in wrt:
@@ -64,33 +68,38 @@ def _refuse_if_blocked(loss: Tensor, tensor: Tensor) -> None:
         NotDifferentiableError: `loss` does depend on `tensor`, but only through an op without derivative.
     """
     dependent = {tensor}
-    for node in postorder([loss], _carrying_inputs):
-        if not dependent.isdisjoint(_carrying_inputs(node)):
-            dependent.add(node)
-            if not node.spec.is_float:
+    for node in postorder([loss.node], lambda node: [tensor.node for tensor in _carrying_inputs(node)]):
+        for carrying in dependent.intersection(_carrying_inputs(node)):
+            dependent.update(node.outputs)
+            if not carrying.spec.is_float:
                 raise NotDifferentiableError(
-                    f"{node.op.label} has no derivative",
-                    where=node.source,
-                    why=f"{loss.name!r} depends on {tensor.name!r} only through {node.name!r}",
+                    f"{carrying.op.label} has no derivative",
+                    where=carrying.source,
+                    why=f"{loss.name!r} depends on {tensor.name!r} only through {carrying.name!r}",
                     fix="use a differentiable op on that path",
                 )
 
 
-def _carrying_inputs(node: Tensor) -> Sequence[Tensor]:
+def _carrying_inputs(node: Node) -> Sequence[Tensor]:
     """Beside floats other inputs only select (a condition, indices), and count as constants."""
     if isinstance(node.op, StopGradient):
         return ()
     return [tensor for tensor in node.inputs if tensor.spec.is_float] or node.inputs
 
 
-def _nodes_between(wrt: Sequence[Tensor], loss: Tensor) -> list[Tensor]:
-    """The float nodes on a path from one of `wrt` to `loss`, inputs before what uses them."""
+def _nodes_between(wrt: Sequence[Tensor], loss: Tensor) -> tuple[list[Node], set[Tensor]]:
+    """The nodes on a path from one of `wrt` to `loss`, inputs before what uses them; their float outputs."""
     dependent = set(wrt)
-    order = postorder([loss])
-    for node in order:
+    order = []
+    for node in postorder([loss.node], attrgetter("sources")):
         if not dependent.isdisjoint(node.inputs):
-            dependent.add(node)
-    return [node for node in order if node in dependent and node.spec.is_float]
+            dependent.update(node.outputs)
+        if not dependent.isdisjoint(node.outputs):
+            order.append(node)
+    floats = {
+        output for node in order for output in node.outputs if output in dependent and output.spec.is_float
+    }
+    return order, floats
 
 
 def _ones(loss: Tensor) -> Tensor:
@@ -106,8 +115,8 @@ def _sum(contributions: Sequence[Tensor]) -> Tensor:
     return total
 
 
-def _input_gradients(node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
-    result = node.op.gradient(node, upstream)
+def _input_gradients(node: Node, upstreams: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
+    result = node.op.gradient(node, *upstreams)
     return (result,) if isinstance(result, Tensor) else result
 
 

@@ -1,7 +1,7 @@
 """Graph, Tensor, Op, Variable: what a computation is before it runs.
 
-Building makes immutable nodes and computes nothing. Every node has one output, so node and tensor are
-one object. A `Session` runs them.
+Building makes immutable nodes and computes nothing: a node is an op applied to tensors, and a tensor one of a
+node's outputs. A `Session` runs them.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Graph:
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
-        self.nodes: list[Tensor] = []
+        self.nodes: list[Node] = []
         self.variables: list[Variable] = []
         self.names = Names()
-        self._by_name: dict[str, Tensor] = {}
+        self._by_name: dict[str, Node] = {}
         self._step: Variable | None = None
 
     def __enter__(self) -> Graph:
@@ -47,11 +47,15 @@ class Graph:
         _entered.set(_entered.get()[:-1])
 
     def __getitem__(self, name: str) -> Tensor:
-        """The node called `name`; "add" and "add:0" name the same one."""
+        """The tensor called `name`: "split:1" is the second output of the node "split", "split:0" the first.
+
+        Without a number it is the first.
+        """
+        node, _, number = name.partition(":")
         try:
-            return self._by_name[name.removesuffix(":0")]
-        except KeyError:
-            raise GraphError(f"the graph has no node {name!r}") from None
+            return self._by_name[node].outputs[int(number or 0)]
+        except (KeyError, ValueError, IndexError):
+            raise GraphError(f"the graph has no tensor {name!r}") from None
 
     @property
     def step(self) -> Variable:
@@ -64,7 +68,8 @@ class Graph:
                 self._step = Variable(np.int64(0), trainable=False, name="step")
         return self._step
 
-    def _add(self, node: Tensor) -> None:
+    def add(self, node: Node) -> None:
+        """Append a node, which is of this graph and has a name of its own."""
         self.nodes.append(node)
         self._by_name[node.name] = node
 
@@ -108,18 +113,52 @@ def source(place: Place) -> Iterator[None]:
         yield
 
 
-class Tensor:
-    """A node of the graph: an op applied to inputs, with one output.
+class Node:
+    """An op applied to tensors.
 
     Attributes:
         op: what computes it.
-        inputs: the nodes it is computed from.
-        spec: shape and dtype of the output.
+        inputs: what it is computed from.
+        outputs: what it gives.
         name: unique in the graph, with "/" between name scopes.
         source: the place that made it: the user's file and line, or the config's key.
     """
 
-    __slots__ = ("graph", "inputs", "name", "op", "source", "spec")
+    __slots__ = ("graph", "inputs", "name", "op", "outputs", "source")
+
+    def __init__(
+        self, op: Op, inputs: Sequence[Tensor], name: str, graph: Graph, outputs: Sequence[Spec] = ()
+    ) -> None:
+        self.op = op
+        self.inputs = tuple(inputs)
+        self.name = graph.names.take(name)
+        self.graph = graph
+        self.source = graph.names.place()
+        self.outputs = tuple([Tensor(self, index, spec) for index, spec in enumerate(outputs)])
+        graph.add(self)
+
+    @property
+    def sources(self) -> list[Node]:
+        """The nodes of its inputs."""
+        return [tensor.node for tensor in self.inputs]
+
+    @property
+    def output(self) -> Tensor:
+        """The one output of a node that has no other."""
+        (output,) = self.outputs
+        return output
+
+
+class Tensor:
+    """An output of a node.
+
+    Attributes:
+        node: what gives it.
+        index: its number among the node's outputs.
+        spec: shape and dtype.
+    """
+
+    __slots__ = ("index", "node", "spec")
     __array_ufunc__ = None  # so that `array + tensor` asks the tensor
 
     # Python's operators are ops, and are set where these are known (operators.py).
@@ -146,14 +185,31 @@ class Tensor:
     def __abs__(self) -> Tensor:  # a method: type checkers ask for one where `abs` is called
         return self._abs()
 
-    def __init__(self, op: Op, inputs: Sequence[Tensor], spec: Spec, name: str, graph: Graph) -> None:
-        self.op = op
-        self.inputs = tuple(inputs)
-        self.spec = spec
-        self.name = graph.names.take(name)
-        self.graph = graph
-        self.source = graph.names.place()
-        graph._add(self)
+    def __init__(self, node: Node, index: int, spec: Spec) -> None:
+        self.node, self.index, self.spec = node, index, spec
+
+    @property
+    def op(self) -> Op:
+        return self.node.op
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What its node is computed from."""
+        return self.node.inputs
+
+    @property
+    def graph(self) -> Graph:
+        return self.node.graph
+
+    @property
+    def source(self) -> Place:
+        """The place that made its node."""
+        return self.node.source
+
+    @property
+    def name(self) -> str:
+        """That of the node; with ":1" for its second output, and so on."""
+        return f"{self.node.name}:{self.index}" if self.index else self.node.name
 
     @property
     def shape(self) -> Shape:
@@ -164,7 +220,7 @@ class Tensor:
         return self.spec.dtype
 
     def __repr__(self) -> str:
-        return f'Tensor("{self.name}:0", shape={self.shape}, dtype={self.dtype.name})'
+        return f'Tensor("{self.node.name}:{self.index}", shape={self.shape}, dtype={self.dtype.name})'
 
     def __bool__(self) -> bool:
         raise GraphError(
@@ -204,19 +260,27 @@ class Op:
         if not abstract:
             Op.registry[f"{cls.__module__}.{cls.__qualname__}"] = cls
 
-    def infer(self, *inputs: Any, **_: Any) -> Spec:
-        """The shape function: spec of the output from the inputs'; GraphError if they don't fit."""
+    def infer(self, *inputs: Any, **_: Any) -> Spec | tuple[Spec, ...]:
+        """The shape function: spec of the output, or of each, from the inputs'.
+
+        Raises:
+            GraphError: they don't fit.
+        """
         raise NotImplementedError(type(self).__name__)
 
     def compute(self, *inputs: Any, **_: Any) -> None:
-        """The kernel: `compute(*arrays, out=array)` fills `out` and changes no input."""
+        """The kernel: `compute(*arrays, out=array)` fills `out` and changes no input.
+
+        Of an op with several outputs `out` is a tuple of arrays.
+        """
         raise NotImplementedError(type(self).__name__)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor | Sequence[Tensor | None]:
-        """The gradient of each input (None where there is none), as graph; may use `node`, the output.
+    def gradient(self, node: Node, *upstreams: Any) -> Tensor | Sequence[Tensor | None]:
+        """The gradient of each input (None where there is none), as graph; may use the node's outputs.
 
-        `upstream` is the gradient of the output. A gradient may still have the output's shape where the
-        input was broadcast: the reverse walk sums it back.
+        `upstreams` are the gradients of the outputs; that of one among several is None where nothing depends
+        on it. A gradient may still have the output's shape where the input was broadcast: the reverse walk
+        sums it back.
         """
         raise NotDifferentiableError(
             f"{self.label} has no derivative",
@@ -226,7 +290,12 @@ class Op:
         )
 
     def __call__(self, *inputs: Tensor, name: str | None = None) -> Tensor:
-        """Add a node to the graph.
+        """Add a node to the graph; gives its output, of an op that has one; see `apply`."""
+        (output,) = self.apply(*inputs, name=name)
+        return output
+
+    def apply(self, *inputs: Tensor, name: str | None = None) -> tuple[Tensor, ...]:
+        """Add a node to the graph; gives all its outputs.
 
         Raises:
             GraphError: the inputs' specs don't fit the op, or the inputs are of different graphs.
@@ -236,13 +305,14 @@ class Op:
             if tensor.graph is not graph:
                 raise GraphError(f"{self.label}: {tensor!r} is of another graph than {inputs[0]!r}")
         try:
-            spec = self.infer(*(tensor.spec for tensor in inputs))
+            inferred = self.infer(*(tensor.spec for tensor in inputs))
         except GraphError as error:
             specs = ", ".join(f"{tensor.name} {tensor.spec}" for tensor in inputs)
             error.why = ": ".join(filter(None, (error.what, error.why)))
             error.what, error.where = f"{self.label}({specs})", error.where or graph.names.place()
             raise
-        return Tensor(self, inputs, spec, name or self.label, graph)
+        specs_of_outputs = (inferred,) if isinstance(inferred, Spec) else inferred
+        return Node(self, inputs, name or self.label, graph, specs_of_outputs).outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,8 +351,10 @@ class Variable(Tensor):
         _ = spec.sizes  # refuses named dimensions
         self.initial = value
         self.trainable = trainable
-        super().__init__(ReadVariable(), (), spec, name, default_graph())
-        self.graph.variables.append(self)
+        node = Node(ReadVariable(), (), name, default_graph())
+        super().__init__(node, 0, spec)
+        node.outputs = (self,)
+        node.graph.variables.append(self)
 
     @property
     def is_weight(self) -> bool:

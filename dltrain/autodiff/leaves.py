@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
-from dltrain.autodiff.graph import Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
 from dltrain.autodiff.spec import Array, Spec, as_array, as_dtype, as_shape
 
 
@@ -45,7 +45,7 @@ class StopGradient(Op):
     def compute(self, x: Array, *, out: Array) -> None:
         np.copyto(out, x)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (None,)
 
 

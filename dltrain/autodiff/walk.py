@@ -15,12 +15,13 @@ def postorder(
     """The roots and all nodes that they are computed from, each once and after its inputs.
 
     A node comes as shortly before what first needs it as its own inputs allow: depth first, inputs and roots
-    from left to right. It works on tensors and on whatever else has inputs, to any depth.
+    from left to right. It works on graphs of any kind and depth.
 
     Arguments:
         roots: where the walk begins.
-        inputs: what a node is computed from, default `node.inputs`. Fewer leave parts of the graph out: to
-            stop at some nodes, `lambda node: () if node in stops else node.inputs`.
+        inputs: what a node is computed from, default `node.inputs`; of a graph's own nodes it is
+            `node.sources`. Fewer leave parts of the graph out: to stop at some nodes,
+            `lambda node: () if node in stops else node.inputs`.
     """
     order: list[Node] = []
     seen: set[Node] = set()

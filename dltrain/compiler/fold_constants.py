@@ -39,7 +39,7 @@ def _folded(node: Node) -> Node:
 
 def _is_foldable(node: Node) -> bool:
     """Views cost nothing as they are, and broadcasting ones would grow."""
-    if not node.inputs or not all(isinstance(source.op, Constant) for source in node.inputs):
+    if not node.inputs or node.others or not all(isinstance(source.op, Constant) for source in node.inputs):
         return False
     size = prod(node.spec.sizes)
     largest_input = max(prod(source.spec.sizes) for source in node.inputs)

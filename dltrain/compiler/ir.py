@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dltrain.autodiff.graph import Node as GraphNode
 from dltrain.autodiff.graph import Op, ReadVariable, Tensor, Variable
 from dltrain.autodiff.leaves import Constant, Placeholder
 from dltrain.autodiff.ops.bases import View
@@ -23,12 +24,19 @@ LEAVES = (Placeholder, Constant, ReadVariable)
 
 @dataclass(eq=False, slots=True, frozen=True)
 class Node:
-    """An op applied to nodes. `spec` has sizes only."""
+    """An op applied to nodes; as a value it is the op's first output, the others are `Output`s of it.
+
+    Attributes:
+        spec: of the first output; with sizes only.
+        origin: the tensor that it comes from.
+        others: specs of the other outputs.
+    """
 
     op: Op
     inputs: tuple[Node, ...]
     spec: Spec
     origin: Tensor
+    others: tuple[Spec, ...] = ()
 
     @property
     def is_leaf(self) -> bool:
@@ -43,7 +51,14 @@ class Node:
         return node
 
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
-        return self if inputs == self.inputs else Node(self.op, inputs, self.spec, self.origin)
+        return self if inputs == self.inputs else replace(self, inputs=inputs)
+
+
+@dataclass(frozen=True)
+class Output(Op, abstract=True):
+    """The output with this number, from 1, of its only input; computed together with that."""
+
+    number: int
 
 
 @dataclass(frozen=True)
@@ -112,10 +127,20 @@ def lower(program: Program, sizes: Mapping[str, int]) -> Lowered:
     updates = program.updates
     guards = (*program.guards, *updates.guards)
     nodes: dict[Tensor, Node] = {}
+    first: dict[GraphNode, Node] = {}  # what computes each of the graph's nodes
     fed = set(program.inputs)
     needed = [*program.fetches, *(value for _, value in updates.pairs), *guards, *program.inputs]
     for tensor in postorder(needed, lambda tensor: () if tensor in fed else tensor.inputs):
-        nodes[tensor] = _lowered(tensor, nodes, tensor in fed, sizes)
+        if tensor in fed:
+            spec = _bound(tensor, sizes)
+            nodes[tensor] = Node(Placeholder(spec), (), spec, tensor)
+            continue
+        if tensor.node not in first:
+            first[tensor.node] = _lowered(tensor.node, nodes, sizes)
+        nodes[tensor] = computing = first[tensor.node]
+        if tensor.index:
+            spec = computing.others[tensor.index - 1]
+            nodes[tensor] = Node(Output(tensor.index), (computing,), spec, tensor)
     return Lowered(
         inputs=tuple(nodes[tensor] for tensor in program.inputs),
         fetches=tuple(nodes[tensor] for tensor in program.fetches),
@@ -124,7 +149,7 @@ def lower(program: Program, sizes: Mapping[str, int]) -> Lowered:
     )
 
 
-def _lowered(tensor: Tensor, nodes: Mapping[Tensor, Node], fed: bool, sizes: Mapping[str, int]) -> Node:
+def _bound(tensor: Tensor, sizes: Mapping[str, int]) -> Spec:
     spec = tensor.spec.bind(sizes)
     if unbound := spec.names:
         raise GraphError(
@@ -132,15 +157,19 @@ def _lowered(tensor: Tensor, nodes: Mapping[Tensor, Node], fed: bool, sizes: Map
             where=tensor.source,
             fix="feed a placeholder that has this dimension",
         )
-    if fed:
-        return Node(Placeholder(spec), (), spec, tensor)
-    if isinstance(tensor.op, Placeholder):
+    return spec
+
+
+def _lowered(node: GraphNode, nodes: Mapping[Tensor, Node], sizes: Mapping[str, int]) -> Node:
+    tensor = node.outputs[0]
+    if isinstance(node.op, Placeholder):
         raise GraphError(
             f"placeholder {tensor.name!r} {tensor.spec} is needed but not fed",
             where=tensor.source,
             fix="give it a value in feed_dict",
         )
-    return Node(tensor.op, tuple([nodes[source] for source in tensor.inputs]), spec, tensor)
+    spec, *others = [_bound(output, sizes) for output in node.outputs]
+    return Node(node.op, tuple([nodes[source] for source in node.inputs]), spec, tensor, tuple(others))
 
 
 class KernelError(Exception):

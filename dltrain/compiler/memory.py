@@ -23,7 +23,7 @@ from dltrain.autodiff.leaves import Constant, Placeholder
 from dltrain.autodiff.ops.bases import Elementwise, View
 from dltrain.autodiff.ops.slices import Pack
 from dltrain.autodiff.spec import Array, Spec
-from dltrain.compiler.ir import Node, explained
+from dltrain.compiler.ir import Node, Output, explained
 from dltrain.compiler.schedule import Group
 from dltrain.compiler.storage import Storage, aligned_empty
 from dltrain.errors import GraphError
@@ -186,6 +186,8 @@ class Memory:
         for number, group in enumerate(self.groups):
             members = set(group)
             for node in group:
+                if isinstance(node.op, Output):  # there must be memory for it, even if nobody reads it
+                    last.update(dict.fromkeys(group, number))
                 for source in node.inputs:
                     if source not in members:
                         last[source] = last[self._root(source)] = number

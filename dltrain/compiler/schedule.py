@@ -11,30 +11,43 @@ from collections.abc import Iterator, Sequence
 
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.walk import postorder
-from dltrain.compiler.ir import Node
+from dltrain.compiler.ir import Node, Output
 
-Group = tuple[Node, ...]  # one node, or the nodes of an elementwise group in order
+Group = tuple[Node, ...]
+"""One node, with all its outputs in order; or the nodes of an elementwise group in order."""
 
 
-def schedule(outputs: Sequence[Node]) -> list[Group]:
+def schedule(results: Sequence[Node]) -> list[Group]:
     """A group for each node that is to be computed."""
-    return [(node,) for node in postorder(outputs) if not node.is_leaf]
+    order = postorder(results)
+    outputs = {(node.inputs[0], node.op.number): node for node in order if isinstance(node.op, Output)}
+    return [
+        (node, *(outputs.get((node, k)) or _output(node, k) for k in range(1, 1 + len(node.others))))
+        for node in order
+        if not node.is_leaf and not isinstance(node.op, Output)
+    ]
+
+
+def _output(node: Node, number: int) -> Node:
+    """An output that nobody reads."""
+    return Node(Output(number), (node,), node.others[number - 1], node.origin)
 
 
 def group_elementwise(groups: Sequence[Group]) -> list[Group]:
     """The same nodes, with elementwise ones of one shape in groups."""
-    return list(_grouped(node for group in groups for node in group))
+    return list(_grouped(groups))
 
 
-def _grouped(nodes: Iterator[Node]) -> Iterator[Group]:
+def _grouped(groups: Sequence[Group]) -> Iterator[Group]:
     waiting: dict[tuple[int, ...], dict[Node, None]] = {}  # groups by shape; none depends on another
-    for node in nodes:
+    for group in groups:
+        node = group[0]
         shape = node.spec.sizes if isinstance(node.op, Elementwise) else None
         for other in list(waiting):
             if other != shape and not waiting[other].keys().isdisjoint(node.inputs):
                 yield tuple(waiting.pop(other))
         if shape is None:
-            yield (node,)
+            yield group
         else:
             waiting.setdefault(shape, {})[node] = None
     yield from map(tuple, waiting.values())

@@ -50,8 +50,8 @@ def trace(
     """
     feeds = feed_dict or {}
     roots = [tensors] if isinstance(tensors, Tensor) else tensors
-    needed = set(postorder(roots, lambda node: () if node in feeds else node.inputs))
-    nodes = [node for node in session.graph.nodes if node in needed]
+    needed = set(postorder(roots, lambda tensor: () if tensor in feeds else tensor.inputs))
+    nodes = [tensor for node in session.graph.nodes for tensor in node.outputs if tensor in needed]
     plain = Session(session.graph, passes=frozenset({"rewrite"}), kernels="numpy")  # as stable as a run
     plain.load_state(session.state())
     values = plain.run(nodes, feeds)

@@ -36,7 +36,7 @@ def test_names_are_unique_and_scoped(graph):
     assert (first, second) == ("layer", "layer_1")
     assert graph["layer/add"] is c
     assert graph["a_1:0"] is b
-    with pytest.raises(GraphError, match="no node 'nothing'"):
+    with pytest.raises(GraphError, match="no tensor 'nothing'"):
         graph["nothing"]
 
 

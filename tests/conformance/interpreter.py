@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 import numpy as np
 
-from dltrain.autodiff.graph import Tensor, Variable
+from dltrain.autodiff.graph import Node, Tensor, Variable
 from dltrain.autodiff.leaves import Placeholder
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.spec import Array
+from dltrain.autodiff.walk import postorder
 
 
 def evaluate(
@@ -22,54 +24,45 @@ def evaluate(
             something else in place, though it says that it works there.
     """
     values = dict(feeds)
-    needed = _ancestors(fetches)
+    needed = set(postorder([fetch.node for fetch in fetches], attrgetter("sources")))
     for node in fetches[0].graph.nodes:
-        if node not in needed or node in values:
+        if node not in needed or all(output in values for output in node.outputs):
             continue
-        if isinstance(node, Variable):
-            values[node] = np.asarray(node.initial)
+        if isinstance(node.outputs[0], Variable):
+            values[node.output] = np.asarray(node.output.initial)
         elif not isinstance(node.op, Placeholder):
-            values[node] = _examined(node, [values[tensor] for tensor in node.inputs], sizes)
+            found = _examined(node, [values[tensor] for tensor in node.inputs], sizes)
+            values |= dict(zip(node.outputs, found, strict=True))
     return [values[fetch] for fetch in fetches]
 
 
-def _ancestors(fetches: Sequence[Tensor]) -> set[Tensor]:
-    found: set[Tensor] = set()
-    stack = list(fetches)
-    while stack:
-        node = stack.pop()
-        if node not in found:
-            found.add(node)
-            stack.extend(node.inputs)
-    return found
-
-
-def _examined(node: Tensor, inputs: Sequence[Array], sizes: Mapping[str, int]) -> Array:
-    spec = node.spec.bind(sizes)
-    outs = [_garbage(spec.sizes, spec.dtype, fill) for fill in (0x55, 0xAA)]
+def _examined(node: Node, inputs: Sequence[Array], sizes: Mapping[str, int]) -> list[Array]:
+    specs = [output.spec.bind(sizes) for output in node.outputs]
+    filled = [[_garbage(spec.sizes, spec.dtype, fill) for spec in specs] for fill in (0x55, 0xAA)]
     before = [array.tobytes() for array in inputs]
-    for out, given in zip(outs, (inputs, [_strided(array) for array in inputs]), strict=True):
+    for outs, given in zip(filled, (inputs, [_strided(array) for array in inputs]), strict=True):
         for array in given:
             array.flags.writeable = False
         with np.errstate(all="ignore"):
-            node.op.compute(*given, out=out)
-    assert [array.tobytes() for array in inputs] == before, f"{node} changes an input"
-    np.testing.assert_allclose(
-        outs[0], outs[1], rtol=1e-5, atol=1e-6, err_msg=f"{node}: out not written, or strides matter"
-    )
+            node.op.compute(*given, out=outs[0] if len(outs) == 1 else tuple(outs))
+    assert [array.tobytes() for array in inputs] == before, f"{node.name} changes an input"
+    for out, other in zip(*filled, strict=True):
+        np.testing.assert_allclose(
+            out, other, rtol=1e-5, atol=1e-6, err_msg=f"{node.name}: out not written, or strides matter"
+        )
     if isinstance(node.op, Elementwise) and node.op.in_place:
-        _examine_in_place(node, inputs, outs[0])
-    return outs[0]
+        _examine_in_place(node, inputs, filled[0][0])
+    return filled[0]
 
 
-def _examine_in_place(node: Tensor, inputs: Sequence[Array], expected: Array) -> None:
+def _examine_in_place(node: Node, inputs: Sequence[Array], expected: Array) -> None:
     for position, array in enumerate(inputs):
         if (array.shape, array.dtype) == (expected.shape, expected.dtype):
             shared = array.copy()
             given = [shared if i == position else other for i, other in enumerate(inputs)]
             with np.errstate(all="ignore"):
                 node.op.compute(*given, out=shared)
-            np.testing.assert_array_equal(shared, expected, f"{node} in place of input {position}")
+            np.testing.assert_array_equal(shared, expected, f"{node.name} in place of input {position}")
 
 
 def _garbage(shape: tuple[int, ...], dtype: np.dtype, fill: int) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dltrain.autodiff.graph import Tensor, TensorLike, name_scope
+from dltrain.autodiff.graph import Node, Tensor, TensorLike, name_scope
 from dltrain.autodiff.ops.arithmetic import multiply
 from dltrain.autodiff.ops.bases import FloatElementwise, operand, unary
 from dltrain.autodiff.ops.exponential import exp
@@ -29,8 +29,8 @@ class Sigmoid(FloatElementwise):
         np.add(out, 1, out=out)
         np.divide(1, out, out=out)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        return upstream * (node * (1 - node))
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
+        return upstream * (node.output * (1 - node.output))
 
 
 class Tanh(FloatElementwise):
@@ -39,8 +39,8 @@ class Tanh(FloatElementwise):
     formula = "tanh{F}({0})"
     ufunc = np.tanh
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        return upstream * (1 - node * node)
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
+        return upstream * (1 - node.output * node.output)
 
 
 class Relu(FloatElementwise):
@@ -51,8 +51,8 @@ class Relu(FloatElementwise):
     def compute(self, x: Array, *, out: Array) -> None:
         np.maximum(x, 0, out=out)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        return upstream * step(node)
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
+        return upstream * step(node.output)
 
 
 class Step(FloatElementwise):
@@ -63,7 +63,7 @@ class Step(FloatElementwise):
     def compute(self, x: Array, *, out: Array) -> None:
         np.greater(x, 0, out=out)  # NumPy writes the bools as floats
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (None,)
 
 
@@ -90,7 +90,7 @@ class Elu(FloatElementwise):
         np.maximum(x, 0, out=out)
         np.add(out, negative_part, out=out)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         (x,) = node.inputs
         positive = greater(x, 0)
         return upstream * where(positive, 1, self.alpha * exp(where(positive, 0, x)))
@@ -134,7 +134,7 @@ class Softplus(FloatElementwise):
         np.maximum(x, 0, out=out)
         np.add(out, beyond_relu, out=out)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return upstream * sigmoid(node.inputs[0])
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dltrain.autodiff.graph import Tensor
+from dltrain.autodiff.graph import Node, Tensor
 from dltrain.autodiff.ops.bases import Arithmetic, Binary, FloatElementwise, binary, unary
 from dltrain.autodiff.ops.exponential import log
 from dltrain.autodiff.ops.logic import equal, greater, less, where
@@ -27,7 +27,7 @@ class Add(Arithmetic):
     formula = "{0} + {1}"
     ufunc = np.add
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return upstream, upstream
 
 
@@ -37,7 +37,7 @@ class Subtract(Arithmetic):
     formula = "{0} - {1}"
     ufunc = np.subtract
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return upstream, -upstream
 
 
@@ -47,7 +47,7 @@ class Multiply(Arithmetic):
     formula = "{0} * {1}"
     ufunc = np.multiply
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs
         return upstream * b, upstream * a
 
@@ -58,9 +58,9 @@ class Divide(FloatElementwise):
     formula = "{0} / {1}"
     ufunc = np.divide
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         _, b = node.inputs
-        return upstream / b, -(upstream * node / b)
+        return upstream / b, -(upstream * node.output / b)
 
 
 class Negative(Arithmetic):
@@ -69,7 +69,7 @@ class Negative(Arithmetic):
     formula = "-{0}"
     ufunc = np.negative
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return -upstream
 
 
@@ -79,7 +79,7 @@ class Square(Arithmetic):
     formula = "{0} * {0}"
     ufunc = np.square
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return upstream * (node.inputs[0] * 2)
 
 
@@ -93,9 +93,9 @@ class Power(FloatElementwise):
     formula = "pow{F}({0}, {1})"
     ufunc = np.power
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs
-        return upstream * ScaledPower()(b, a, b - 1), upstream * _slope_in_exponent(node, a)
+        return upstream * ScaledPower()(b, a, b - 1), upstream * _slope_in_exponent(node.output, a)
 
 
 class ScaledPower(FloatElementwise):
@@ -109,10 +109,10 @@ class ScaledPower(FloatElementwise):
         np.multiply(out, c, out=out)
         np.copyto(out, 0, where=np.equal(c, 0))
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         c, a, b = node.inputs
         in_a = ScaledPower()(c * b, a, b - 1)
-        return upstream * a**b, upstream * in_a, upstream * _slope_in_exponent(node, a)
+        return upstream * a**b, upstream * in_a, upstream * _slope_in_exponent(node.output, a)
 
 
 def _slope_in_exponent(power: Tensor, a: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ class Abs(Arithmetic):
     formula = "({0} < 0 ? -{0} : {0}) + 0"
     ufunc = np.absolute
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return upstream * sign(node.inputs[0])
 
 
@@ -138,7 +138,7 @@ class Sign(Arithmetic):
     ufunc = np.sign
     in_place = False  # NumPy takes ten times as long in place
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (None,)
 
 
@@ -154,7 +154,7 @@ class Choice(Arithmetic, abstract=True):
 
     wins: ClassVar[Binary]  # over the other
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs
         tie, a_wins, half = equal(a, b), type(self).wins(a, b), upstream * 0.5
         return (

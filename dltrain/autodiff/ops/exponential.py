@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dltrain.autodiff.graph import Tensor
+from dltrain.autodiff.graph import Node, Tensor
 from dltrain.autodiff.ops.bases import FloatElementwise, unary
 
 __all__ = ["cos", "exp", "expm1", "log", "log1p", "sin", "sqrt"]
@@ -16,8 +16,8 @@ class Sqrt(FloatElementwise):
     formula = "sqrt{F}({0})"
     ufunc = np.sqrt
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        return upstream * 0.5 / node
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
+        return upstream * 0.5 / node.output
 
 
 class Exp(FloatElementwise):
@@ -26,8 +26,8 @@ class Exp(FloatElementwise):
     formula = "exp{F}({0})"
     ufunc = np.exp
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        return upstream * node
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
+        return upstream * node.output
 
 
 class Expm1(FloatElementwise):
@@ -36,7 +36,7 @@ class Expm1(FloatElementwise):
     formula = "expm1{F}({0})"
     ufunc = np.expm1
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return upstream * exp(node.inputs[0])  # node + 1 would lose what is far below 1
 
 
@@ -49,7 +49,7 @@ class Log(FloatElementwise):
     formula = "log{F}({0})"
     ufunc = np.log
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return upstream / node.inputs[0]
 
 
@@ -59,7 +59,7 @@ class Log1p(FloatElementwise):
     formula = "log1p{F}({0})"
     ufunc = np.log1p
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return upstream / (node.inputs[0] + 1)
 
 
@@ -69,7 +69,7 @@ class Sin(FloatElementwise):
     formula = "sin{F}({0})"
     ufunc = np.sin
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return upstream * cos(node.inputs[0])
 
 
@@ -79,7 +79,7 @@ class Cos(FloatElementwise):
     formula = "cos{F}({0})"
     ufunc = np.cos
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return -(upstream * sin(node.inputs[0]))
 
 

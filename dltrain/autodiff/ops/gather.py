@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from dltrain.autodiff.graph import Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
 from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.ops.bases import operand, require_number
 from dltrain.autodiff.ops.logic import cast
@@ -54,7 +54,7 @@ class Gather(Op):
         if out.size:
             np.take(x, indices, axis=self.axis, out=out, mode="clip")  # in range; "raise" would buffer
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, indices = node.inputs
         return scatter_add(upstream, indices, x.shape[self.axis], self.axis), None
 
@@ -95,7 +95,7 @@ class ScatterAdd(Op):
         index: Any = (*(slice(None),) * self.axis, indices)
         np.add.at(out, index, updates)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return gather(upstream, node.inputs[1], self.axis), None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from dltrain.autodiff.graph import Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Tensor, TensorLike
 from dltrain.autodiff.ops.bases import Elementwise, binary, operand, operands, unary
 from dltrain.autodiff.spec import Array, Spec, as_dtype
 from dltrain.errors import GraphError
@@ -96,7 +96,7 @@ class Where(Elementwise):
         np.copyto(out, b)
         np.copyto(out, a, where=condition)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         condition, _, _ = node.inputs
         return None, where(condition, upstream, 0), where(condition, 0, upstream)
 
@@ -127,7 +127,7 @@ class Cast(Elementwise):
     def compute(self, x: Array, *, out: Array) -> None:
         np.copyto(out, x, casting="unsafe")
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return cast(upstream, node.inputs[0].dtype)
 
 

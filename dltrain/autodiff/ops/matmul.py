@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dltrain.autodiff.graph import Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
 from dltrain.autodiff.ops.bases import operands, require_float, require_same_dtype
 from dltrain.autodiff.spec import Array, Spec, broadcast_shapes
 from dltrain.errors import GraphError
@@ -40,7 +40,7 @@ class Matmul(Op):
             out=out,
         )
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs
         if self.transpose_a:
             gradient_a = matmul(b, upstream, transpose_a=self.transpose_b, transpose_b=True)

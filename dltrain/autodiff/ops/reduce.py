@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
+from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike, name_scope
 from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.ops.bases import document, operand, require_float, require_number
 from dltrain.autodiff.ops.exponential import exp, log
@@ -58,7 +58,7 @@ class Sum(Reduction):
         else:
             _add_up(x, self.axes, out, self.keepdims)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return broadcast_to(self.expanded(upstream), node.inputs[0].shape)
 
 
@@ -117,7 +117,7 @@ class Mean(Reduction):
         _add_up(x, self.axes, out, self.keepdims)
         np.divide(out, _count(x, self.axes), out=out)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         (x,) = node.inputs
         share = upstream / Size(self.axes, x.dtype)(x)
         return broadcast_to(self.expanded(share), x.shape)
@@ -136,7 +136,7 @@ class Size(Op):
     def compute(self, x: Array, *, out: Array) -> None:
         out[...] = _count(x, self.axes)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (None,)
 
 
@@ -155,9 +155,9 @@ class Extremum(Reduction, abstract=True):
             raise GraphError(f"an empty axis has no {self.label}")
         self.ufunc.reduce(x, axis=self.axes, out=out, keepdims=self.keepdims)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         (x,) = node.inputs
-        attained = equal(x, self.expanded(node))
+        attained = equal(x, self.expanded(node.output))
         ties = sum(where(attained, as_tensor(1, x.dtype), 0), self.axes, keepdims=True)
         return where(attained, self.expanded(upstream) / ties, 0)
 

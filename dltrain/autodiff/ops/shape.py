@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dltrain.autodiff.graph import Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Tensor, TensorLike
 from dltrain.autodiff.leaves import StopGradient
 from dltrain.autodiff.ops.bases import View, operand
 from dltrain.autodiff.spec import (
@@ -41,7 +41,7 @@ class Reshape(View):
     def view(self, x: Array, shape: tuple[int, ...]) -> Array:
         return x.reshape(shape)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return reshape(upstream, node.inputs[0].shape)
 
 
@@ -107,7 +107,7 @@ class Transpose(View):
     def view(self, x: Array, shape: tuple[int, ...]) -> Array:
         return x.transpose(self.axes)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         inverse = sorted(range(len(self.axes)), key=self.axes.__getitem__)
         return transpose(upstream, inverse)
 
@@ -173,7 +173,7 @@ class BroadcastTo(View):
     def view(self, x: Array, shape: tuple[int, ...]) -> Array:
         return np.broadcast_to(x, shape)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return upstream  # the reverse walk sums it back
 
 

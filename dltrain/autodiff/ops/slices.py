@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dltrain.autodiff.graph import Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
 from dltrain.autodiff.ops.bases import View, operand, operands, require_same_dtype
 from dltrain.autodiff.ops.shape import reshape
 from dltrain.autodiff.spec import Array, Shape, Spec, normalize_axis
@@ -55,7 +55,7 @@ class Slice(View):
         except IndexError as error:  # of a named dimension
             raise GraphError(str(error)) from None
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return Unslice(self.key, node.inputs[0].shape)(upstream)
 
 
@@ -120,7 +120,7 @@ class Unslice(Op):
         out.fill(0)
         np.copyto(_part(out, self.key), part)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return Slice(self.key)(upstream)
 
 
@@ -148,7 +148,7 @@ class Concat(Op):
     def compute(self, *inputs: Array, out: Array) -> None:
         np.concatenate(inputs, axis=self.axis, out=out)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         parts: list[Tensor | None] = []
         start = 0
         for tensor in node.inputs:
@@ -189,7 +189,7 @@ class Pack(Op):
             np.copyto(out[start : start + x.size].reshape(x.shape), x)
             start += x.size
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         parts: list[Tensor | None] = []
         start = 0
         for tensor in node.inputs:

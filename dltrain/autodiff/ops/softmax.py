@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
+from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike, name_scope
 from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.ops.activations import sigmoid
 from dltrain.autodiff.ops.arithmetic import Add, Divide, add, negative
@@ -72,30 +72,29 @@ class Softmax(AlongAxis):
 
     fill = staticmethod(_softmax)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         """p (u - sum(u p)); the parts of u that are v / p, as log(p) gives them, are v - p sum(v).
 
         So the quotient, of 0 and 0 where the softmax underflows, cancels out, whoever else uses p.
         """
+        p = node.output
         addends, dividends, others = [upstream], [], []
         while addends:
             part = addends.pop()
             if isinstance(part.op, Add):
                 addends += part.inputs
-            elif (
-                isinstance(part.op, Divide) and part.inputs[1] is node and part.inputs[0].shape == node.shape
-            ):
+            elif isinstance(part.op, Divide) and part.inputs[1] is p and part.inputs[0].shape == p.shape:
                 dividends.append(part.inputs[0])
             else:
                 others.append(part)
         if not dividends:
-            return node * (upstream - sum(upstream * node, self.axis, keepdims=True))
+            return p * (upstream - sum(upstream * p, self.axis, keepdims=True))
         v = reduce(add, dividends)
-        quotients = v - node * sum(v, self.axis, keepdims=True)
+        quotients = v - p * sum(v, self.axis, keepdims=True)
         if not others:
             return quotients
         u = reduce(add, others)
-        return quotients + node * (u - sum(u * node, self.axis, keepdims=True))
+        return quotients + p * (u - sum(u * p, self.axis, keepdims=True))
 
 
 def softmax(x: TensorLike, axis: int = -1, name: str | None = None) -> Tensor:
@@ -113,8 +112,8 @@ class LogSoftmax(AlongAxis):
 
     fill = staticmethod(_log_softmax)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Tensor:
-        return upstream - exp(node) * sum(upstream, self.axis, keepdims=True)
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
+        return upstream - exp(node.output) * sum(upstream, self.axis, keepdims=True)
 
 
 def log_softmax(x: TensorLike, axis: int = -1, name: str | None = None) -> Tensor:
@@ -147,7 +146,7 @@ class SoftmaxCrossEntropy(Op):
             log_probabilities.take(places.reshape(out.shape), out=out, mode="clip")
             np.negative(out, out=out)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         logits, log_probabilities, labels = node.inputs
         classes = logits.shape[-1]
         assert isinstance(classes, int)
@@ -212,7 +211,7 @@ class SigmoidCrossEntropy(FloatElementwise):
         linear = np.maximum(x, 0) - x * z  # summed first: what is large cancels, and out may be small
         np.add(out, linear, out=out)
 
-    def gradient(self, node: Tensor, upstream: Tensor) -> Sequence[Tensor | None]:
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, z = node.inputs
         return upstream * (sigmoid(x) - z), -(upstream * x)
 

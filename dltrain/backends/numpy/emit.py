@@ -22,10 +22,11 @@ TILE = 32_768  # elements of each array in a tile: four float32 arrays of it fil
 MOST_TILES = 512  # beyond that tiles grow, so that a plan stays small
 
 
-def kernel_call(node: Node, arrays: Mapping[Node, Array]) -> Call:
-    """The node's kernel bound to its arrays."""
+def kernel_call(node: Node, arrays: Mapping[Node, Array], others: Sequence[Node] = ()) -> Call:
+    """The node's kernel bound to its arrays; `others` are its other outputs."""
     ufunc = node.op.ufunc if isinstance(node.op, Elementwise) else None
-    return partial(ufunc or node.op.compute, *(arrays[source] for source in node.inputs), out=arrays[node])
+    out = (arrays[node], *(arrays[other] for other in others)) if others else arrays[node]
+    return partial(ufunc or node.op.compute, *(arrays[source] for source in node.inputs), out=out)
 
 
 class Scratch:
@@ -61,8 +62,9 @@ def numpy_calls(
         elif isinstance(instruction[0].op, Elementwise):
             calls += _group_calls(instruction, arrays, scratch)
         else:
-            (node,) = instruction
-            calls.append(NodesCall((node,), kernel_call(node, arrays), (node,), (arrays[node],)))
+            node, *others = instruction
+            written = tuple(arrays[output] for output in instruction)
+            calls.append(NodesCall((node,), kernel_call(node, arrays, others), instruction, written))
     return calls
 
 
