@@ -8,6 +8,7 @@ from operator import attrgetter
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Node, Tensor, name_scope, source
 from dltrain.autodiff.leaves import StopGradient, as_tensor
+from dltrain.autodiff.ops.slices import add_up
 from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError, NotDifferentiableError
 
@@ -47,7 +48,7 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor], upstream: Tensor | None = Non
             with source(node.source):
                 for output in node.outputs:
                     if parts := contributions.get(output):
-                        totals[output] = _sum(parts)
+                        totals[output] = add_up(parts)
                 upstreams = [totals.get(output) for output in node.outputs]
                 if all(total is None for total in upstreams) or not any(
                     tensor in contributions for tensor in node.inputs
@@ -106,13 +107,6 @@ def _ones(loss: Tensor) -> Tensor:
     return (
         ops.broadcast_to(as_tensor(1.0, loss.dtype), loss.shape) if loss.shape else as_tensor(1.0, loss.dtype)
     )
-
-
-def _sum(contributions: Sequence[Tensor]) -> Tensor:
-    total = contributions[0]
-    for contribution in contributions[1:]:
-        total = total + contribution
-    return total
 
 
 def _input_gradients(node: Node, upstreams: Sequence[Tensor | None]) -> Sequence[Tensor | None]:

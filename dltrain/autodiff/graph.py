@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from dltrain.autodiff.dimensions import Shape
 from dltrain.autodiff.naming import Names
-from dltrain.autodiff.spec import Array, Shape, Spec, as_array
+from dltrain.autodiff.spec import Array, Spec, as_array
 from dltrain.errors import GraphError, NotDifferentiableError
 from dltrain.places import Place
 

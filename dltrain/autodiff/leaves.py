@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
+from dltrain.autodiff.dimensions import Dimension
 from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
 from dltrain.autodiff.spec import Array, Spec, as_array, as_dtype, as_shape
 
@@ -49,7 +50,7 @@ class StopGradient(Op):
         return (None,)
 
 
-def placeholder(dtype: DTypeLike, shape: Sequence[int | str] = (), name: str = "placeholder") -> Tensor:
+def placeholder(dtype: DTypeLike, shape: Sequence[Dimension] = (), name: str = "placeholder") -> Tensor:
     """A tensor whose value each run is fed.
 
     Arguments:

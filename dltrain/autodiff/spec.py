@@ -9,11 +9,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from dltrain.autodiff.dimensions import Dimension, Product, Shape, bound, listed, names_of
 from dltrain.errors import GraphError
 
 Array = NDArray[Any]
-Dimension = int | str
-Shape = tuple[Dimension, ...]
 
 DTYPES = tuple(np.dtype(name) for name in ("float32", "float64", "int64", "bool", "uint8"))
 
@@ -39,7 +38,7 @@ def _names(dtypes: Iterable[np.dtype[Any]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Shape and dtype of a tensor. A dimension is a size, or a name that a run binds to a size.
+    """Shape and dtype of a tensor. A dimension is a size, a name that a run binds to a size, or a product.
 
     Arguments:
         shape: for example `("batch", 784)`.
@@ -50,7 +49,7 @@ class Spec:
     dtype: np.dtype[Any]
 
     def __str__(self) -> str:
-        return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
+        return f"{self.dtype.name}{listed(self.shape)}"
 
     @property
     def rank(self) -> int:
@@ -62,8 +61,8 @@ class Spec:
 
     @property
     def names(self) -> list[str]:
-        """The named dimensions."""
-        return [dimension for dimension in self.shape if isinstance(dimension, str)]
+        """The names in its dimensions."""
+        return list(names_of(self.shape))
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -72,7 +71,7 @@ class Spec:
         Raises:
             GraphError: a dimension is still a name.
         """
-        if str in map(type, self.shape):
+        if not self._is_bound:
             raise GraphError(f"a named dimension of {self} has no size yet")
         return cast("tuple[int, ...]", self.shape)
 
@@ -83,13 +82,14 @@ class Spec:
         return Spec(self.shape, as_dtype(dtype))
 
     def bind(self, sizes: Mapping[str, int]) -> Spec:
-        """The same with each named dimension replaced by its size, where `sizes` has one."""
-        if str not in map(type, self.shape):
+        """The same with each name replaced by its size, where `sizes` has one."""
+        if self._is_bound:
             return self
-        return self.with_shape(
-            sizes.get(dimension, dimension) if isinstance(dimension, str) else dimension
-            for dimension in self.shape
-        )
+        return self.with_shape(bound(dimension, sizes) for dimension in self.shape)
+
+    @property
+    def _is_bound(self) -> bool:
+        return all(type(dimension) is int for dimension in self.shape)
 
 
 def as_array(value: object, dtype: DTypeLike | None = None) -> Array:
@@ -131,7 +131,9 @@ def as_shape(shape: Iterable[Dimension]) -> Shape:
     """
     checked: list[Dimension] = []
     for dimension in shape:
-        if isinstance(dimension, str) and dimension:
+        if isinstance(dimension, Product):
+            checked.append(dimension)
+        elif isinstance(dimension, str) and dimension:
             checked.append(str(dimension))
         elif isinstance(dimension, int | np.integer) and not isinstance(dimension, bool) and dimension >= 0:
             checked.append(int(dimension))
@@ -155,8 +157,8 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
             if dimension == 1:
                 dimension = other
             elif other not in (1, dimension):
-                listed = " and ".join(str(list(shape)).replace("'", "") for shape in shapes)
-                raise GraphError(f"shapes {listed} do not broadcast: {dimension} against {other}")
+                both = " and ".join(map(listed, shapes))
+                raise GraphError(f"shapes {both} do not broadcast: {dimension} against {other}")
         result.append(dimension)
     return tuple(reversed(result))
 
@@ -180,8 +182,8 @@ def normalize_axes(axes: int | Iterable[int] | None, rank: int) -> tuple[int, ..
     """
     if axes is None:
         return tuple(range(rank))
-    listed = [axes] if isinstance(axes, int) else list(axes)
-    normal = sorted(normalize_axis(axis, rank) for axis in listed)
+    given = [axes] if isinstance(axes, int) else list(axes)
+    normal = sorted(normalize_axis(axis, rank) for axis in given)
     if len(set(normal)) != len(normal):
-        raise GraphError(f"axes {listed} name one axis twice in a tensor of rank {rank}")
+        raise GraphError(f"axes {given} name one axis twice in a tensor of rank {rank}")
     return tuple(normal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from math import prod
 from pathlib import Path
 
@@ -108,5 +109,5 @@ def _lines(resources: Resources) -> list[str]:
     ]
 
 
-def _sizes(shape: tuple[int | str, ...]) -> str:
+def _sizes(shape: Iterable[object]) -> str:
     return " x ".join(map(str, shape))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dltrain.autodiff.dimensions import Product, bound, names_of, size_of
 from dltrain.autodiff.graph import Tensor, TensorLike
 from dltrain.autodiff.spec import Array, as_array
 from dltrain.errors import GraphError
@@ -26,18 +27,26 @@ def bound_sizes(inputs: Sequence[Tensor], arrays: Sequence[Array]) -> dict[str, 
     Raises:
         GraphError: two inputs give one name different sizes.
     """
-    first: dict[str, tuple[int, Tensor]] = {}
-    for tensor, array in zip(inputs, arrays, strict=True):
-        for dimension, size in zip(tensor.shape, array.shape, strict=True):
-            if isinstance(dimension, str):
-                known, other = first.setdefault(dimension, (size, tensor))
-                if known != size:
-                    raise GraphError(
-                        f"{dimension} is {known} in {other.name} {other.spec} "
-                        f"but {size} in {tensor.name} {tensor.spec}",
-                        where=tensor.source,
-                    )
-    return {dimension: size for dimension, (size, _) in first.items()}
+    sizes: dict[str, int] = {}
+    first: dict[str, Tensor] = {}
+    fed = [
+        (dimension, size, tensor)
+        for tensor, array in zip(inputs, arrays, strict=True)
+        for dimension, size in zip(tensor.shape, array.shape, strict=True)
+    ]
+    for dimension, size, tensor in sorted(fed, key=lambda each: isinstance(each[0], Product)):
+        rest = bound(dimension, sizes)
+        names, factor = list(names_of([rest])), size_of([rest])
+        if len(names) == 1 and size % factor == 0:
+            sizes[names[0]], first[names[0]] = size // factor, tensor
+        elif rest != size:
+            other = next((first[name] for name in names_of([dimension]) if name in first), tensor)
+            raise GraphError(
+                f"{dimension} is {rest} in {other.name} {other.spec} "
+                f"but {size} in {tensor.name} {tensor.spec}",
+                where=tensor.source,
+            )
+    return sizes
 
 
 def _as_fed(value: TensorLike, tensor: Tensor) -> Array:
@@ -46,7 +55,7 @@ def _as_fed(value: TensorLike, tensor: Tensor) -> Array:
     except GraphError as error:
         raise GraphError(f"{tensor.name} {tensor.spec} is fed", where=tensor.source, why=str(error)) from None
     if array.ndim != tensor.spec.rank or not all(
-        isinstance(dimension, str) or dimension == size
+        not isinstance(dimension, int) or dimension == size
         for dimension, size in zip(tensor.shape, array.shape, strict=True)
     ):
         raise GraphError(

@@ -425,9 +425,9 @@ class Run:
         batches = batches_of(np.arange(len(inputs)), self.config.train.evaluation_batch_size)
         with np.errstate(over="ignore"):
             parts = [function(inputs[index] * scale) for index in batches]
-        outputs = np.concatenate(
-            [np.empty((0, *map(int, self.network.output.shape[1:])), np.float32), *parts]
-        )
+        output = self.network.output.spec
+        none = np.empty((0, *output.with_shape(output.shape[1:]).sizes), np.float32)
+        outputs = np.concatenate([none, *parts])
         finite = np.isfinite(outputs).all(axis=tuple(range(1, outputs.ndim)))
         if not finite.all():
             example = int(np.argmin(finite))

@@ -41,12 +41,13 @@ BUILD_ERRORS: list[tuple[str, Callable[[], Tensor], str]] = [
     ("reshape two", lambda: ops.reshape(x_of(2, 3), (-1, -1)), "not a dimension: -1"),
     ("reshape empty", lambda: ops.reshape(x_of(0, 3), (0, -1)), "cannot reshape [0, 3] to [0, -1]"),
     (
-        "reshape merges",
-        lambda: ops.reshape(x_of("batch", 2), (-1,)),
-        "cannot reshape [batch, 2] to [-1]: they do not hold equally many numbers; "
-        "a named dimension must be kept and not merged with another",
+        "reshape loses",
+        lambda: ops.reshape(x_of("batch", 2), (4, 2)),
+        "cannot reshape [batch, 2] to [4, 2]: they do not hold equally many numbers; "
+        "the named dimensions must be kept",
     ),
-    ("reshape loses", lambda: ops.reshape(x_of("batch", 2), (4, 2)), "a named dimension must be kept"),
+    ("reshape odd", lambda: ops.reshape(x_of("batch", 3), (-1, 2)), "cannot reshape [batch, 3] to [-1, 2]"),
+    ("add product", lambda: ops.reshape(x_of("b", 2), (-1,)) + x_of("b"), "[b*2] and [b] do not broadcast"),
     ("transpose", lambda: ops.transpose(x_of(2, 3), (0, 0)), "name one axis twice"),
     ("transpose few", lambda: ops.transpose(x_of(2, 3), (0,)), "1 axes are listed for a tensor of rank 2"),
     ("expand_dims", lambda: ops.expand_dims(x_of(2), 3), "axis 3 does not exist"),

@@ -88,10 +88,26 @@ SLICES = [
     ),
     Case(
         "Unslice",
-        lambda x: Unslice(((1, None, 2), 0), (5, 2))(x),
+        lambda x: Unslice((((1, None, 2), 0),), (5, 2))(x),
         lambda x: np.array([[0, 0], [x[0], 0], [0, 0], [x[1], 0], [0, 0]]),
         Unslice,
         [[(2,)]],
+    ),
+    Case(
+        "Unslice",
+        lambda x, y: Unslice((((None, 2, None),), ((1, None, None),)), (3,))(x, y),
+        lambda x, y: np.array([x[0], x[1] + y[0], y[1]]),
+        Unslice,
+        [[(2,), (2,)]],
+        label="overlapping",
+    ),
+    Case(
+        "reshape",
+        lambda x: ops.reshape(ops.sin(ops.reshape(x, (-1, 2))), x.shape),
+        lambda x: np.sin(x),
+        Reshape,
+        [[("batch", 3, 2)], [("batch", "width", 2)], [(0, 3, 2)]],
+        label="merged",
     ),
     Case(
         "concat",

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from dltrain.autodiff.dimensions import Shape
 from dltrain.autodiff.graph import Op, Tensor
 from dltrain.autodiff.leaves import placeholder
-from dltrain.autodiff.spec import Array, Shape
+from dltrain.autodiff.spec import Array
 
 SIZES = {"batch": 3, "width": 2}
 """What the named dimensions in the cases' shapes are bound to."""

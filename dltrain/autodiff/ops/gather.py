@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from dltrain.autodiff.dimensions import Dimension
 from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
 from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.ops.bases import operand, require_number
 from dltrain.autodiff.ops.logic import cast
-from dltrain.autodiff.spec import Array, Dimension, Spec, as_dtype, normalize_axis
+from dltrain.autodiff.spec import Array, Spec, as_dtype, normalize_axis
 from dltrain.errors import GraphError
 
 __all__ = ["gather", "one_hot", "scatter_add"]

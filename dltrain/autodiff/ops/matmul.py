@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike, name_scope
 from dltrain.autodiff.ops.bases import operands, require_float, require_same_dtype
+from dltrain.autodiff.ops.shape import reshape
 from dltrain.autodiff.spec import Array, Spec, broadcast_shapes
 from dltrain.errors import GraphError
 
@@ -62,6 +63,8 @@ def matmul(
 ) -> Tensor:
     """The product of matrices `[..., n, k]` and `[..., k, m]`, of shape `[..., n, m]`; float32 or float64.
 
+    A stack times one matrix is one product, of all the stack's rows.
+
     Arguments:
         a, b: matrices, or stacks of matrices whose leading dimensions broadcast.
         transpose_a, transpose_b: swap the last two axes of that operand first.
@@ -69,4 +72,12 @@ def matmul(
     Raises:
         GraphError: fewer than two axes, or inner dimensions that differ.
     """
-    return Matmul(transpose_a, transpose_b)(*operands(a, b), name=name)
+    left, right = operands(a, b)
+    product = Matmul(transpose_a, transpose_b)
+    if left.spec.rank > 2 and right.spec.rank == 2 and not transpose_a:
+        inner, columns = right.shape[::-1] if transpose_b else right.shape
+        if left.shape[-1] == inner:
+            with left.graph, name_scope(name or "matmul"):
+                rows = reshape(left, (-1, inner)) if inner else left
+                return reshape(product(rows, right), (*left.shape[:-1], columns))
+    return product(left, right, name=name)

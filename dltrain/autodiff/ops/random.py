@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from dltrain.autodiff.dimensions import Dimension, Shape
 from dltrain.autodiff.graph import Op, Tensor, TensorLike, default_graph, name_scope
 from dltrain.autodiff.ops.arithmetic import multiply
 from dltrain.autodiff.ops.bases import operand
 from dltrain.autodiff.philox import philox, stream_of
-from dltrain.autodiff.spec import Array, Dimension, Shape, Spec, as_dtype, as_shape
+from dltrain.autodiff.spec import Array, Spec, as_dtype, as_shape
 from dltrain.errors import GraphError
 
 __all__ = ["dropout", "random_normal", "random_uniform", "truncated_normal"]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from dltrain.autodiff.dimensions import Dimension, Shape, listed, names_of, product, size_of
 from dltrain.autodiff.graph import Node, Tensor, TensorLike
 from dltrain.autodiff.leaves import StopGradient
 from dltrain.autodiff.ops.bases import View, operand
 from dltrain.autodiff.spec import (
     Array,
-    Dimension,
-    Shape,
     Spec,
     as_shape,
     broadcast_shapes,
@@ -34,7 +31,7 @@ class Reshape(View):
     shape: Shape
 
     def infer(self, x: Spec) -> Spec:
-        if _names(x.shape) != _names(self.shape) or _size(x.shape) != _size(self.shape):
+        if names_of(x.shape) != names_of(self.shape) or size_of(x.shape) != size_of(self.shape):
             raise _does_not_fit(x.shape, self.shape)
         return x.with_shape(self.shape)
 
@@ -49,8 +46,8 @@ def reshape(x: TensorLike, shape: Sequence[Dimension], name: str | None = None) 
     """The same numbers, in the same order, in another shape.
 
     Arguments:
-        shape: sizes and names; one may be -1, which is then what the others leave. A named dimension of x
-            must be kept: `("batch", 28, 28)` becomes `("batch", 784)`, and not `(-1,)`.
+        shape: sizes and names; one may be -1, which is then what the others leave, perhaps a product:
+            `("batch", 28, 64)` becomes `(-1, 64)`, which is `(batch*28, 64)`.
 
     Raises:
         GraphError: the two shapes do not hold equally many numbers.
@@ -65,32 +62,17 @@ def _resolve(shape: Shape, wanted: list[Dimension]) -> Shape:
         return as_shape(wanted)
     position = wanted.index(-1)
     others = as_shape(wanted[:position] + wanted[position + 1 :])
-    missing_names = list((_names(shape) - _names(others)).elements())
-    size, rest = _size(shape), _size(others)
-    rest_divides = rest > 0 and size % rest == 0
-    missing: Dimension
-    if not missing_names and rest_divides:
-        missing = size // rest
-    elif len(missing_names) == 1 and size == rest:
-        missing = missing_names[0]
-    else:
+    names, size, rest = names_of(shape), size_of(shape), size_of(others)
+    if not names_of(others) <= names or not rest or size % rest:
         raise _does_not_fit(shape, tuple(wanted))
-    return (*others[:position], missing, *others[position:])
-
-
-def _names(shape: Shape) -> Counter[str]:
-    return Counter(dimension for dimension in shape if isinstance(dimension, str))
-
-
-def _size(shape: Shape) -> int:
-    """The product of the sizes, names left out."""
-    return math.prod(dimension for dimension in shape if isinstance(dimension, int))
+    return (*others[:position], product(names - names_of(others), size // rest), *others[position:])
 
 
 def _does_not_fit(shape: Shape, wanted: Shape) -> GraphError:
-    listed = " to ".join(str(list(some)).replace("'", "") for some in (shape, wanted))
-    merged = "; a named dimension must be kept and not merged with another" if _names(shape) else ""
-    return GraphError(f"cannot reshape {listed}: they do not hold equally many numbers{merged}")
+    kept = "; the named dimensions must be kept" if names_of(shape) else ""
+    return GraphError(
+        f"cannot reshape {listed(shape)} to {listed(wanted)}: they do not hold equally many numbers{kept}"
+    )
 
 
 @dataclass(frozen=True)
@@ -167,7 +149,7 @@ class BroadcastTo(View):
 
     def infer(self, x: Spec) -> Spec:
         if broadcast_shapes(x.shape, self.shape) != self.shape:
-            raise GraphError(f"it does not broadcast to {str(list(self.shape)).replace(chr(39), '')}")
+            raise GraphError(f"it does not broadcast to {listed(self.shape)}")
         return x.with_shape(self.shape)
 
     def view(self, x: Array, shape: tuple[int, ...]) -> Array:

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from dltrain.autodiff.dimensions import Dimension, Shape
 from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
+from dltrain.autodiff.ops.arithmetic import add
 from dltrain.autodiff.ops.bases import View, operand, operands, require_same_dtype
 from dltrain.autodiff.ops.shape import reshape
-from dltrain.autodiff.spec import Array, Shape, Spec, normalize_axis
+from dltrain.autodiff.spec import Array, Spec, normalize_axis
 from dltrain.errors import GraphError
 
 __all__ = ["concat", "pack", "slice"]
@@ -30,7 +32,7 @@ class Slice(View):
 
     def infer(self, x: Spec) -> Spec:
         axes = iter(x.shape)
-        shape: list[int | str] = []
+        shape: list[Dimension] = []
         for part in self.key:
             if part is None:
                 shape.append(1)
@@ -56,7 +58,7 @@ class Slice(View):
             raise GraphError(str(error)) from None
 
     def gradient(self, node: Node, upstream: Tensor) -> Tensor:
-        return Unslice(self.key, node.inputs[0].shape)(upstream)
+        return Unslice((self.key,), node.inputs[0].shape)(upstream)
 
 
 def slice(x: TensorLike, key: Any, name: str | None = None) -> Tensor:
@@ -108,20 +110,36 @@ def _part(x: Array, key: Key) -> Array:
 
 @dataclass(frozen=True)
 class Unslice(Op):
-    """Zeros of `shape` with the input at `key`: the gradient of Slice."""
+    """Zeros of `shape` to which each input is added at its key: the gradient of slices of one tensor."""
 
-    key: Key
+    keys: tuple[Key, ...]
     shape: Shape
 
-    def infer(self, part: Spec) -> Spec:
-        return part.with_shape(self.shape)
+    def infer(self, *parts: Spec) -> Spec:
+        return parts[0].with_shape(self.shape)
 
-    def compute(self, part: Array, *, out: Array) -> None:
+    def compute(self, *parts: Array, out: Array) -> None:
         out.fill(0)
-        np.copyto(_part(out, self.key), part)
+        for key, part in zip(self.keys, parts, strict=True):
+            place = _part(out, key)
+            np.add(place, part, out=place)
 
-    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
-        return Slice(self.key)(upstream)
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor]:
+        return [Slice(key)(upstream) for key in self.keys]
+
+
+def add_up(tensors: Sequence[Tensor]) -> Tensor:
+    """The sum of tensors of one spec; gradients of slices are added into one array of the full size."""
+    slices, total = [tensor for tensor in tensors if isinstance(tensor.op, Unslice)], None
+    if len(slices) > 1:
+        keys = [key for tensor in slices if isinstance(tensor.op, Unslice) for key in tensor.op.keys]
+        parts = [part for tensor in slices for part in tensor.inputs]
+        total = Unslice(tuple(keys), slices[0].shape)(*parts)
+        tensors = [tensor for tensor in tensors if tensor not in slices]
+    for tensor in tensors:
+        total = tensor if total is None else add(total, tensor)
+    assert total is not None
+    return total
 
 
 @dataclass(frozen=True)
@@ -140,7 +158,7 @@ class Concat(Op):
             ):
                 raise GraphError(f"shapes differ in another axis than {axis}")
             size = spec.shape[axis]
-            if isinstance(size, str):
+            if not isinstance(size, int):
                 raise GraphError(f"the named dimension {size} cannot be joined with others")
             total += size
         return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
