@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -53,18 +53,23 @@ def python_of(peers: dict[str, str], side: str) -> str:
 
 
 def run(
-    command: Sequence[str], threads: int, folder: str, on_line: Callable[[str, float], None] | None = None
+    command: Sequence[str],
+    threads: int,
+    folder: str,
+    on_line: Callable[[str, float], None] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Done:
     """Runs a command in `folder` and waits for it.
 
     Arguments:
         on_line: called with each line it writes to stderr, and the seconds since its start.
+        variables: of its environment, besides those that all sides have.
 
     Raises SideFailedError.
     """
     environment = {name: value for name, value in os.environ.items() if name not in DROPPED_VARIABLES}
     environment |= dict.fromkeys(THREAD_VARIABLES, str(threads))
-    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": ""}
+    environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": "", **(variables or {})}
     if command[0] == sys.executable:
         environment["PYTHONPATH"] = str(REPOSITORY)
     errors: list[str] = []

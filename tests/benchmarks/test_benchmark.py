@@ -73,6 +73,36 @@ def test_dltrain_and_the_bound_do_the_same(tmp_path: Path, workload: str) -> Non
         assert sides[side]["result"] == pytest.approx(by_hand["result"], rel=0.02)
 
 
+def test_functions_of_dltrain(tmp_path: Path) -> None:
+    file = tmp_path / "functions.json"
+    cases = ("gmm-2x5", "kmeans-1000", "products", "mlp")
+    only = [word for case in cases for word in ("--only", case)]
+    done = benchmark("functions", *only, "--tiny", "--rounds", "1", "--json", str(file))
+    assert done.returncode == 0, done.stdout
+    report = json.loads(file.read_text())
+    assert report["cases"].keys() == set(cases)
+    for figures in report["cases"].values():
+        assert not figures["disagree"]
+        assert figures["sides"]["dltrain-numpy"]["best"] > 0
+
+
+def test_a_peer_whose_function_gives_something_else_is_not_compared_with(tmp_path: Path) -> None:
+    file = tmp_path / "functions.json"
+    printed = (
+        "print(json.dumps({'microseconds': 1.5, 'compile': 0.1, 'digest': [[1, 2, 3, 4]], 'memory': 2**20,"
+        " 'versions': {'torch': '9.9'}}))"
+    )
+    done = benchmark(
+        *("functions", "--only", "product", "--tiny", "--rounds", "1", "--json", str(file)),
+        *("--peer", "torch=" + stand_in(tmp_path / "torch", printed)),
+    )
+    assert done.returncode == 1
+    assert "dltrain-numpy and torch DISAGREE" in done.stdout
+    (figures,) = json.loads(file.read_text())["cases"].values()
+    assert figures["disagree"][:2] == ["torch", "numpy"]
+    assert {side["times_as_fast"] for side in figures["sides"].values()} == {None}
+
+
 def test_a_peer_that_is_not_there_is_refused() -> None:
     done = benchmark("--peer", "torch=/no/such/python")
     assert done.returncode == 2
