@@ -91,7 +91,10 @@ ATTRIBUTES = _table(  # of `import dltrain as dl`, in words that follow "write"
     dl.transpose: permute swapaxes | dl.expand_dims: unsqueeze | dl.broadcast_to: expand tile repeat
     dl.cast: astype to_float | dl.gather: take index_select embedding_lookup | dl.where: cond select
     dl.softmax_cross_entropy: softmax_cross_entropy_with_logits sparse_softmax_cross_entropy_with_logits
-    dl.sigmoid_cross_entropy: sigmoid_cross_entropy_with_logits
+    dl.sigmoid_cross_entropy: sigmoid_cross_entropy_with_logits | dl.cumsum: cumulative_sum
+    dl.take_along_axis: take_along_dim batch_gather | dl.diag: diag_embed set_diag | dl.diagonal: diag_part
+    dl.tril(dl.triu(x, -below), above): band_part | dl.solve: linsolve lu_solve inv
+    dl.solve_triangular: triangular_solve cho_solve | dl.hessian_vector_product: hvp
     an op, such as dl.relu, or a layer of dl.layers: nn keras functional F Module
     dl.optimizers: train optim optax | dl.costs: losses | dl.datasets: data utils
     dl.summary.Writer: FileWriter SummaryWriter

@@ -16,6 +16,7 @@ from dltrain.autodiff.graph import (
 )
 from dltrain.autodiff.leaves import constant, placeholder
 from dltrain.autodiff.ops.bases import Elementwise, View
+from dltrain.autodiff.products import gauss_newton_vector_product, hessian_vector_product, jvp, vjp
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Spec
 
@@ -32,9 +33,13 @@ __all__ = [
     "View",
     "constant",
     "default_graph",
+    "gauss_newton_vector_product",
     "gradients",
+    "hessian_vector_product",
+    "jvp",
     "name_scope",
     "placeholder",
     "reset_default_graph",
     "source",
+    "vjp",
 ]

@@ -31,35 +31,52 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor], upstream: Tensor | None = Non
         GraphError: `loss` or one of `wrt` is not float, or `upstream` is of another spec.
         NotDifferentiableError: an op on the way has no derivative; the message names it.
     """
-    for tensor in (loss, *wrt):
+    require_float(loss, *wrt)
+    if upstream is not None and upstream.spec != loss.spec:
+        raise GraphError(f"upstream is {upstream.spec} but {loss.name!r} is {loss.spec}")
+    with loss.graph, name_scope("gradients"):
+        return walk_back([loss], wrt, [_ones(loss) if upstream is None else upstream])
+
+
+def require_float(*tensors: Tensor) -> None:
+    """
+    Raises:
+        GraphError: a tensor is not float.
+    """
+    for tensor in tensors:
         if not tensor.spec.is_float:
             raise GraphError(
                 f"{tensor.name!r} is {tensor.spec.dtype.name}: only float tensors have derivatives"
             )
-    if upstream is not None and upstream.spec != loss.spec:
-        raise GraphError(f"upstream is {upstream.spec} but {loss.name!r} is {loss.spec}")
-    order, dependent = _nodes_between(wrt, loss)
-    with loss.graph, name_scope("gradients"):
-        contributions: dict[Tensor, list[Tensor]] = {tensor: [] for tensor in dependent}
-        if loss in contributions:
-            contributions[loss].append(_ones(loss) if upstream is None else upstream)
-        totals: dict[Tensor, Tensor] = {}
-        for node in reversed(order):
-            with source(node.source):
-                for output in node.outputs:
-                    if parts := contributions.get(output):
-                        totals[output] = add_up(parts)
-                upstreams = [totals.get(output) for output in node.outputs]
-                if all(total is None for total in upstreams) or not any(
-                    tensor in contributions for tensor in node.inputs
-                ):
-                    continue
-                for tensor, gradient in zip(node.inputs, _input_gradients(node, upstreams), strict=True):
-                    if tensor in contributions and gradient is not None:
-                        contributions[tensor].append(undo_broadcast(gradient, tensor))
+
+
+def walk_back(
+    outputs: Sequence[Tensor], wrt: Sequence[Tensor], upstreams: Sequence[Tensor]
+) -> list[Tensor | None]:
+    """What `gradients` gives for the sum of several outputs, each weighed with an upstream of its spec."""
+    order, dependent = _nodes_between(wrt, outputs)
+    contributions: dict[Tensor, list[Tensor]] = {tensor: [] for tensor in dependent}
+    for output, upstream in zip(outputs, upstreams, strict=True):
+        if output in contributions:
+            contributions[output].append(upstream)
+    totals: dict[Tensor, Tensor] = {}
+    for node in reversed(order):
+        with source(node.source):
+            for output in node.outputs:
+                if parts := contributions.get(output):
+                    totals[output] = add_up(parts)
+            known = [totals.get(output) for output in node.outputs]
+            if all(total is None for total in known) or not any(
+                tensor in contributions for tensor in node.inputs
+            ):
+                continue
+            for tensor, gradient in zip(node.inputs, _input_gradients(node, known), strict=True):
+                if tensor in contributions and gradient is not None:
+                    contributions[tensor].append(undo_broadcast(gradient, tensor))
     for tensor in wrt:
         if tensor not in totals:
-            _refuse_if_blocked(loss, tensor)
+            for output in outputs:
+                _refuse_if_blocked(output, tensor)
     return [totals.get(tensor) for tensor in wrt]
 
 
@@ -88,11 +105,11 @@ def _carrying_inputs(node: Node) -> Sequence[Tensor]:
     return [tensor for tensor in node.inputs if tensor.spec.is_float] or node.inputs
 
 
-def _nodes_between(wrt: Sequence[Tensor], loss: Tensor) -> tuple[list[Node], set[Tensor]]:
-    """The nodes on a path from one of `wrt` to `loss`, inputs before what uses them; their float outputs."""
+def _nodes_between(wrt: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[list[Node], set[Tensor]]:
+    """The nodes on a path from `wrt` to `outputs`, inputs before what uses them; their float outputs."""
     dependent = set(wrt)
     order = []
-    for node in postorder([loss.node], attrgetter("sources")):
+    for node in postorder([output.node for output in outputs], attrgetter("sources")):
         if not dependent.isdisjoint(node.inputs):
             dependent.update(node.outputs)
         if not dependent.isdisjoint(node.outputs):

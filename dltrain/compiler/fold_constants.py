@@ -13,6 +13,7 @@ from dltrain.autodiff.leaves import Constant
 from dltrain.autodiff.ops.bases import View
 from dltrain.autodiff.ops.reduce import Size
 from dltrain.compiler.ir import Lowered, Node
+from dltrain.errors import GraphError
 
 LARGEST = 65_536  # elements; a larger result is kept only if its inputs were as large
 
@@ -32,8 +33,11 @@ def _folded(node: Node) -> Node:
         for source in node.inputs
     ]
     out = np.empty(node.spec.sizes, node.spec.dtype)
-    with np.errstate(all="ignore"):
-        node.op.compute(*arrays, out=out)
+    try:
+        with np.errstate(all="ignore"):
+            node.op.compute(*arrays, out=out)
+    except GraphError:
+        return node  # a run says what is wrong, and where
     return Node(Constant(out), (), node.spec, node.origin)
 
 

@@ -1,7 +1,8 @@
-"""Choosing by integers: gather, its gradient scatter_add, and one_hot."""
+"""Choosing by integers: gather and take_along_axis, their gradients, and one_hot."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from dltrain.autodiff.ops.logic import cast
 from dltrain.autodiff.spec import Array, Spec, as_dtype, normalize_axis
 from dltrain.errors import GraphError
 
-__all__ = ["gather", "one_hot", "scatter_add"]
+__all__ = ["gather", "one_hot", "scatter_add", "take_along_axis"]
 
 
 def require_indices(spec: Spec) -> None:
@@ -118,6 +119,68 @@ def scatter_add(
         return ScatterAdd(normalize_axis(axis, tensor.spec.rank + 1), size)(
             tensor, as_tensor(indices), name=name
         )
+
+
+@dataclass(frozen=True)
+class TakeAlongAxis(Op):
+    """The numbers of x along the axis that the indices, one for each number of the result, name."""
+
+    axis: int
+
+    def infer(self, x: Spec, indices: Spec) -> Spec:
+        require_indices(indices)
+        count = indices.shape[self.axis : self.axis + 1]
+        if not count or indices.shape != (*x.shape[: self.axis], *count, *x.shape[self.axis + 1 :]):
+            raise GraphError(f"the indices have not x's shape, but for axis {self.axis}")
+        return x.with_shape(indices.shape)
+
+    def compute(self, x: Array, indices: Array, *, out: Array) -> None:
+        check_range(indices, x.shape[self.axis])
+        out[...] = np.take_along_axis(x, indices, self.axis)
+
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
+        x, indices = node.inputs
+        return AddAlongAxis(self.axis, x.shape[self.axis])(upstream, indices), None
+
+
+def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1, name: str | None = None) -> Tensor:
+    """The numbers of x at indices along the axis: for the last one `result[i, j] = x[i, indices[i, j]]`.
+
+    Arguments:
+        x: of any dtype, `[..., size, ...]` with `size` at the axis.
+        indices: int64 `[..., count, ...]`, from 0 to size - 1: the shape of the result, and in the other axes
+            that of x.
+
+    Raises:
+        GraphError: the shapes don't match; or an index is out of range (when it runs), as negative ones are.
+    """
+    tensor = operand(x)
+    with tensor.graph:
+        return TakeAlongAxis(normalize_axis(axis, tensor.spec.rank))(tensor, as_tensor(indices), name=name)
+
+
+@dataclass(frozen=True)
+class AddAlongAxis(Op):
+    """Zeros with `size` at the axis, to which each update is added at its index: the gradient."""
+
+    axis: int
+    size: Dimension
+
+    def infer(self, updates: Spec, indices: Spec) -> Spec:
+        return updates.with_shape((*updates.shape[: self.axis], self.size, *updates.shape[self.axis + 1 :]))
+
+    def compute(self, updates: Array, indices: Array, *, out: Array) -> None:
+        size = out.shape[self.axis]
+        check_range(indices, size)
+        out.fill(0)
+        before, after = math.prod(out.shape[: self.axis]), math.prod(out.shape[self.axis + 1 :])
+        # NumPy adds along one axis in a tenth of the time: the places are those in `out` as a vector.
+        places = indices.reshape(before, indices.shape[self.axis], after) * after
+        places += (np.arange(before) * size * after)[:, None, None] + np.arange(after)
+        np.add.at(out.reshape(-1), places.reshape(-1), updates.reshape(-1))
+
+    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
+        return take_along_axis(upstream, node.inputs[1], self.axis), None
 
 
 @dataclass(frozen=True)
