@@ -35,7 +35,7 @@ def threads() -> int:
 
 
 def limit_threads(number: int) -> None:
-    """Has BLAS, and native kernels that are compiled from now on, use `number` threads.
+    """Has BLAS, and the native kernels of sessions that are made from now on, use `number` threads.
 
     With more than one a processor, which would wait for each other awake, it warns, and uses so many.
 

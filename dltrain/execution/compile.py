@@ -1,17 +1,16 @@
 """The compiler: program to plan, in passes that each keep the results.
 
 lower (prune, bind sizes) -> fold constants -> rewrite -> merge -> reassociate -> schedule -> group
-elementwise -> direct commits -> memory -> emit.
+elementwise -> direct commits -> memory -> calls of backends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dltrain.autodiff.program import Program
-from dltrain.backends.c.compiler import Compiler
-from dltrain.backends.c.emit import native_code
-from dltrain.backends.numpy.emit import Scratch, numpy_calls
+from dltrain.backends.backend import Backend, assembled
+from dltrain.backends.scratch import Scratch
 from dltrain.compiler.commit import copy_variables, direct_targets
 from dltrain.compiler.fold_constants import fold_constants
 from dltrain.compiler.guards import summarized
@@ -40,8 +39,8 @@ def compile_plan(
     program: Program,
     sizes: Mapping[str, int],
     storage: Storage,
-    passes: frozenset[str] = PASSES,
-    c_compiler: Compiler | None = None,
+    passes: frozenset[str],
+    backends: Sequence[Backend],
 ) -> Plan:
     """The plan of a program for one set of sizes.
 
@@ -49,10 +48,10 @@ def compile_plan(
         sizes: of the named dimensions.
         storage: has memory for all variables of the graph.
         passes: names out of `PASSES`.
-        c_compiler: of native kernels; without it all kernels are NumPy's.
+        backends: the first that computes an instruction does.
 
     Raises:
-        GraphError: a placeholder is not fed, a named dimension has no size.
+        GraphError: a placeholder is not fed, a named dimension has no size, no backend computes an op.
         CompilerError: the C compiler refused.
         StorageError: the cache of native kernels cannot be used.
     """
@@ -76,23 +75,15 @@ def compile_plan(
         instructions(computed, arrays),
         instructions(committed, arrays) + commit_instructions(lowered.updates, arrays, storage),
     ]
-    if c_compiler is None:
-        by_numpy = [numpy_calls(phase, arrays, scratch) for phase in phases]
-        phase_calls, source = list(zip(by_numpy, by_numpy, strict=True)), ""
-    else:
-        phase_calls, source = native_code(phases, arrays, scratch, c_compiler)
-    (compute, joined_compute), (commit, joined_commit) = phase_calls
+    compute, commit = assembled(phases, backends, scratch)
     return Plan(
         inputs=tuple(arrays[node] for node in lowered.inputs),
         fetches=tuple(arrays[node] for node in lowered.fetches),
-        compute=tuple(compute),
-        commit=tuple(commit),
-        joined=(tuple(joined_compute), tuple(joined_commit)),
+        phases=(compute, commit),
         guards=tuple(
             (tensor, arrays[node], arrays[summary])
             for (tensor, node), summary in zip(lowered.guards, summaries, strict=True)
         ),
         buffers=memory.bytes,
         scratch=scratch.bytes,
-        source=source,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ import numpy as np
 
 from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.spec import Array
-from dltrain.backends.calls import Call, NodesCall
+from dltrain.backends.backend import Call, each
 from dltrain.compiler.ir import KernelError, explained
 from dltrain.errors import DivergedError, GraphError
 
@@ -27,22 +28,33 @@ class Plan:
     Attributes:
         inputs: arrays to be filled before a run, one for each fed tensor.
         fetches: arrays that hold the fetched values after a run, until the next run or commit.
-        compute, commit: the kernel calls of the two phases.
-        joined: the same two with native calls in a row joined into one, which is what a run makes.
+        phases: the calls of the two.
         guards: tensors that must be finite for the commit to happen, with their arrays and summaries.
         buffers, scratch: bytes allocated for results, and for what never leaves a tile of a group.
-        source: the C functions that it calls; empty if there are none.
     """
 
     inputs: tuple[Array, ...]
     fetches: tuple[Array, ...]
-    compute: tuple[NodesCall, ...]
-    commit: tuple[NodesCall, ...]
-    joined: tuple[tuple[NodesCall, ...], tuple[NodesCall, ...]]
+    phases: tuple[Sequence[Call], Sequence[Call]]
     guards: tuple[tuple[Tensor, Array, Array], ...]
     buffers: int
     scratch: int
-    source: str = ""
+
+    @cached_property
+    def compute(self) -> list[Call]:
+        """The calls of the first phase, with those that make several taken apart."""
+        return each(self.phases[0])
+
+    @cached_property
+    def commit(self) -> list[Call]:
+        """Those of the second."""
+        return each(self.phases[1])
+
+    @property
+    def source(self) -> str:
+        """The C that was written for it; empty if there is none."""
+        sources = (call.source for call in (*self.compute, *self.commit))
+        return "\n".join(dict.fromkeys(source for source in sources if source))
 
     @property
     def bytes(self) -> int:
@@ -73,13 +85,13 @@ class Plan:
         return context
 
     def _run(self, limit: float) -> list[Array]:
-        kernel: NodesCall | None = None
+        call: Call | None = None
         try:
-            for kernel in self.joined[0]:
-                kernel.call()
+            for call in self.phases[0]:
+                call.run()
             self._check_guards(limit)
             results = [array.copy() for array in self.fetches]
-            kernel = None
+            call = None
             # One call of C, within which Python handles no signal: an interrupt leaves all or nothing.
             _exhaust(map(operator.call, self._commit_calls))
         except (DivergedError, MemoryError, OSError):
@@ -87,14 +99,14 @@ class Plan:
         except KernelError as failure:
             raise explained(failure.error, failure.node) from None
         except Exception as error:
-            if kernel is None:
+            if call is None:
                 raise GraphError("a run failed", why=str(error)) from error
-            raise explained(error, kernel.nodes[0]) from error
+            raise explained(error, call.nodes[0]) from error
         return results
 
     @cached_property
-    def _commit_calls(self) -> tuple[Call, ...]:
-        return tuple(kernel.call for kernel in self.joined[1])
+    def _commit_calls(self) -> tuple[Callable[[], object], ...]:
+        return tuple(call.run for call in self.phases[1])
 
     def _check_guards(self, limit: float) -> None:
         for tensor, array, summary in self.guards:

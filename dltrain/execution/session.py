@@ -13,8 +13,11 @@ import numpy as np
 from dltrain.autodiff.graph import Graph, Tensor, TensorLike, Variable, default_graph
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array, as_array
+from dltrain.backends.backend import Backend
+from dltrain.backends.c import C
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.backends.c.runtime import native_take_rows
+from dltrain.backends.c.threads import TakeRows
+from dltrain.backends.numpy import NumPy
 from dltrain.compiler.storage import Storage
 from dltrain.errors import CompilerError, DltrainWarning, GraphError, StorageError
 from dltrain.execution.compile import PASSES, compile_plan
@@ -38,6 +41,8 @@ class Session:
         kernels: "numpy", or "native" for C that is compiled on this machine, or "auto" for native kernels
             where there is a C compiler, with a `DltrainWarning` where it is of no use. The results of the two
             differ by rounding.
+        threads: how many native kernels use; default as many as BLAS has been given when the session is made.
+        backends: who computes, in place of what `kernels` says; of an op the first that can.
 
     Attributes:
         take_rows: what gathers examples that are stored as bytes, for `Split.gather`; None: NumPy does.
@@ -54,21 +59,18 @@ class Session:
         *,
         passes: frozenset[str] = PASSES,
         kernels: Kernels = "auto",
+        threads: int | None = None,
+        backends: Sequence[Backend] | None = None,
     ) -> None:
         self.graph = graph or default_graph()
         if unknown := passes - PASSES:
             raise GraphError(f"unknown pass {min(unknown)!r}", fix=f"use some of {', '.join(sorted(PASSES))}")
         self._passes = passes
-        self._must_be_native = kernels == "native"
-        self._c_compiler = None if kernels == "numpy" else self._or_numpy(find_compiler)
-        if self._must_be_native and self._c_compiler is None:
-            raise CompilerError(
-                "there is no C compiler",
-                why="native kernels need one",
-                fix="install one, or choose NumPy kernels",
-            )
-        compiler = self._c_compiler
-        self.take_rows = None if compiler is None else self._or_numpy(lambda: native_take_rows(compiler))
+        self._may_fall_back = kernels == "auto" and backends is None
+        self._backends: Sequence[Backend] = backends or [NumPy()]
+        self.take_rows: TakeRows | None = None
+        if backends is None and kernels != "numpy" and (c := self._or_numpy(lambda: self._native(threads))):
+            self._backends, self.take_rows = [c, NumPy()], c.take_rows
         self._storage = Storage()
         self._functions: dict[Program, Function] = {}  # of `run`
         self.lock = SessionLock()
@@ -87,9 +89,22 @@ class Session:
         pass
 
     @property
-    def kernels(self) -> Kernels:
-        """Which kernels the session uses: "native" or "numpy"."""
-        return "numpy" if self._c_compiler is None else "native"
+    def kernels(self) -> str:
+        """Which kernels the session uses: "native", "numpy", or the name of the first of its backends."""
+        return self._backends[0].name
+
+    def _native(self, threads: int | None) -> C | None:
+        """The backend of native kernels; None where there is no C compiler and need not be."""
+        compiler = find_compiler()
+        if compiler is not None:
+            return C(compiler, threads)
+        if not self._may_fall_back:
+            raise CompilerError(
+                "there is no C compiler",
+                why="native kernels need one",
+                fix="install one, or choose NumPy kernels",
+            )
+        return None
 
     def run(self, fetches: Fetches, feed_dict: Mapping[Tensor, TensorLike] | None = None) -> Any:
         """Compute the fetches, then commit the updates among them, all or none.
@@ -147,7 +162,7 @@ class Session:
         self._prepare(self.graph.variables)
 
         def compiled() -> Plan:
-            return compile_plan(program, sizes, self._storage, self._passes, self._c_compiler)
+            return compile_plan(program, sizes, self._storage, self._passes, self._backends)
 
         was_collecting = gc.isenabled()
         gc.disable()  # it would go through all nodes again and again, half of the time
@@ -212,9 +227,9 @@ class Session:
         try:
             return natively()
         except (CompilerError, StorageError) as error:
-            if self._must_be_native:
+            if not self._may_fall_back:
                 raise
-            self._c_compiler = None
+            self._backends = [NumPy()]
             warnings.warn(DltrainWarning(f"NumPy kernels are used: {error}"), stacklevel=2)
             return None
 

@@ -138,7 +138,7 @@ def product_operations(nodes: Iterable[Node]) -> int:
 
 def _least_times(plan: Plan, restore: Callable[[], None]) -> tuple[list[float], float]:
     """The seconds of each call, and of a whole run."""
-    calls = [call.call for call in (*plan.compute, *plan.commit)]
+    calls = [call.run for call in (*plan.compute, *plan.commit)]
     run, *least = [inf] * (1 + len(calls))
     end = perf_counter() + MOST_SECONDS
     repetition = 0

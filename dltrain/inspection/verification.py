@@ -40,7 +40,8 @@ class Verification:
 
     def __init__(self, directory: RunDirectory, kernels: Kernels = "auto") -> None:
         self._directory = directory
-        self.kernels: Kernels = Session(Graph(), kernels=kernels).kernels
+        native = Session(Graph(), kernels=kernels).kernels == "native"
+        self.kernels: Kernels = "native" if native else "numpy"
         config = directory.load_config()[1]
         self._parts = _read_parts(directory, config)
         self._data = config.dataset.load()

@@ -15,8 +15,9 @@ from threadpoolctl import threadpool_limits
 from dltrain.backends.c.cache import load
 from dltrain.backends.c.call import CCall
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.backends.c.runtime import Runner, runtime_source
+from dltrain.backends.c.threads import Threads, runtime_source
 from dltrain.backends.threads import limit_threads, threads
+from dltrain.compiler.instructions import Instruction
 from dltrain.errors import DltrainWarning
 
 DLTRAIN = [sys.executable, "-m", "dltrain"]
@@ -59,11 +60,11 @@ def test_native_kernels_run_on_the_threads_that_the_system_starts() -> None:
         ["#include <pthread.h>\n" + one_more + runtime_source(), "#include <stdint.h>\n" + product], compiler
     )
     with pytest.warns(DltrainWarning, match="2 of 4 threads are used: the system starts no more"):
-        runner = Runner(library, 4)
+        threads = Threads(library, 4)
     counts = np.zeros(1000, "int64")
-    call = CCall("count", arrays=[counts], tasks=1000)
+    call = CCall(Instruction((), {}), "count", product, [counts], tasks=1000)
     call.bind(counting)
-    run = runner.call([call])
+    run = threads.call([call]).run
     for _ in range(10):
         run()
     assert (counts == 10).all()

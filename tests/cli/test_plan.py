@@ -74,7 +74,7 @@ def test_the_table() -> None:
 def test_the_table_fits_110_columns_whatever_is_in_it() -> None:
     long = replace(
         TILES,
-        kernel="segment99",
+        kernel="loop99",
         calls=99_999,
         ops=("softmax_cross_entropy", *("multiply", "add") * 50),
         scope="training/sequential/a_layer_with_a_long_name/batch_norm",
@@ -101,7 +101,7 @@ def test_the_command(dltrain: Dltrain, phase: str, kernels: str) -> None:
     batch = {"training": 9, "evaluation": 8}[phase]
     assert result.out.startswith(f"{phase}, batch of {batch}, {kernels} kernels\n")
     assert "matmul" in result.out
-    assert ("segment0" in result.out) == (kernels == "native")
+    assert ("loop0" in result.out) == (kernels == "native")
     assert ("commit" in result.out) == (phase == "training")
     assert max(map(len, result.out.splitlines())) <= 110
     assert {path.name for path in Path().iterdir()} == {"c.yaml", "data.npz"}
@@ -139,7 +139,7 @@ def test_a_step_is_measured_without_being_taken(tmp_path: Path) -> None:
 def test_the_generated_source(dltrain: Dltrain, tmp_path: Path) -> None:
     result = dltrain("plan", "c.yaml", "--kernels", "native", "--source")
     assert result.code == 0
-    assert "int64_t segment0(char **p, const int64_t *n, int64_t start, int64_t stop) {" in result.out
+    assert "int64_t loop0(char **p, const int64_t *n, int64_t start, int64_t stop) {" in result.out
     assert result.out.startswith("#include <stdint.h>")
     refused = dltrain("plan", "c.yaml", "--kernels", "numpy", "--source")
     assert (refused.code, refused.out) == (2, "")

@@ -119,7 +119,7 @@ def test_layers_of_one_kind_share_their_c(width: int) -> None:
         with dl.Graph():
             sources.append(perceptron(layers=layers, width=width, kernels="native")(batch).plan.source)
     assert sources[0] == sources[1] == sources[2]
-    assert "segment0" in sources[0]
+    assert "loop0" in sources[0]
 
 
 def test_calls_and_memory_are_linear_in_depth() -> None:

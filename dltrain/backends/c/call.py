@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -10,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dltrain.autodiff.spec import Array
-from dltrain.backends.calls import Call
-from dltrain.compiler.ir import Node
+from dltrain.compiler.instructions import Instruction
 
 C_TYPES = {
     np.dtype("float32"): "float",
@@ -23,10 +23,14 @@ C_TYPES = {
 
 
 @cache
-@cache
 def c_text(name: str) -> str:
     """The C in a file beside this one."""
     return Path(__file__).with_name(name).read_text(encoding="ascii")
+
+
+def is_contiguous(array: Array) -> bool:
+    """Whether the array's numbers lie in memory without gaps, the last axis innermost."""
+    return array.flags.c_contiguous
 
 
 class CallFields(ctypes.Structure):
@@ -42,28 +46,35 @@ class CallFields(ctypes.Structure):
 
 @dataclass(eq=False)
 class CCall:
-    """A call of a C function of the type `function` of threads.c.
+    """A call of `int64_t name(char **p, const int64_t *n, int64_t start, int64_t stop)`.
+
+    The function does the tasks from start up to, and without, stop, and returns 0, or something else where it
+    refuses its input.
 
     Attributes:
+        work: what it computes.
         name: of the function.
         source: the C that has it.
-        nodes: what it computes.
-        arrays, numbers: what it is called with.
-        written: those of the arrays that it fills.
+        arrays: whose addresses are p.
+        numbers: n.
         tasks: how many it has; they may run at the same time.
-        checked: the node of each check, in the order of their numbers, with NumPy's kernel, which says what
-            is wrong with inputs that are refused; only a call of one task has any.
+        refuses: whether it may refuse its input; NumPy's kernel says then what is wrong.
+        text: of a function that is written for this call, after its type and name; else empty.
         fields: what threads.c is given once the call is bound; they are addresses of what the call keeps.
     """
 
-    name: str = ""
-    source: str = ""
-    nodes: list[Node] = field(default_factory=list)
-    arrays: list[Array] = field(default_factory=list)
-    written: list[Array] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
+    work: Instruction
+    name: str
+    source: str
+    arrays: Sequence[Array]
+    numbers: Sequence[int] = ()
     tasks: int = 1
-    checked: list[tuple[Node, Call]] = field(default_factory=list)
+    refuses: bool = False
+    fields: CallFields = field(init=False)
+
+    @property
+    def text(self) -> str:
+        return ""
 
     def bind(self, library: ctypes.CDLL) -> None:
         """To the function in the compiled source."""
@@ -75,3 +86,22 @@ class CCall:
             ctypes.addressof(self._numbers),
             self.tasks,
         )
+
+
+def call_of_file(
+    work: Instruction,
+    name: str,
+    arrays: Sequence[Array],
+    numbers: Sequence[int],
+    tasks: int = 1,
+    **constants: int,
+) -> CCall:
+    """A call of the function in `name`.c, beside this file.
+
+    Arguments:
+        arrays: the last one is what it writes.
+        constants: what the C has for these names, besides REAL, the type of what it writes.
+    """
+    defined = {"REAL": C_TYPES[arrays[-1].dtype], **constants}
+    head = "".join(f"#define {constant} {value}\n" for constant, value in defined.items())
+    return CCall(work, name, head + c_text(f"{name}.c"), arrays, numbers, tasks)

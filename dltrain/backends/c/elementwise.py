@@ -10,23 +10,34 @@ import numpy as np
 
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.spec import Array
-from dltrain.backends.c.call import C_TYPES
+from dltrain.backends.c.backend import C
+from dltrain.backends.c.call import C_TYPES, CCall
 from dltrain.backends.c.function import CFunction
-from dltrain.compiler.ir import Node
+from dltrain.compiler.instructions import Instruction
+from dltrain.compiler.ir import Copy, Node
 
 TASK_ELEMENTS = 8192  # numbers of a task: some microseconds
 
 Strides = tuple[int, ...]  # of one array, in elements, one for each loop; 0 where it is broadcast
 
 
-def has_expressions(group: Sequence[Node]) -> bool:
-    """Whether every op of the group is elementwise and knows its function in C."""
-    return all(isinstance(node.op, Elementwise) and node.op.expression() is not None for node in group)
+@C.lowering(Elementwise)
+def group_call(work: Instruction, _: C) -> CCall | None:
+    """The call of a loop over the group; a large one is cut into tasks."""
+    if not all(isinstance(node.op, Elementwise) and node.op.expression() for node in work.nodes):
+        return None
+    function = CFunction(work)
+    split = prod(work.nodes[0].spec.sizes) >= 2 * TASK_ELEMENTS
+    write_group(function, work.nodes, work.arrays, split=split)
+    return function
 
 
-def is_large(group: Sequence[Node]) -> bool:
-    """Whether the group is worth more than one thread."""
-    return has_expressions(group) and prod(group[0].spec.sizes) >= 2 * TASK_ELEMENTS
+@C.lowering(Copy)
+def copy_call(work: Instruction, _: C) -> CCall:
+    """The call of the loops that copy."""
+    function = CFunction(work)
+    write_copy(function, *work.inputs, *work.outputs)
+    return function
 
 
 def write_group(

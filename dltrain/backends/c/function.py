@@ -6,21 +6,23 @@ and sizes are arguments, so that plans that differ in their batch's size share o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil
 
 from dltrain.autodiff.spec import Array
 from dltrain.backends.c.call import C_TYPES, CCall
-from dltrain.backends.numpy.emit import kernel_call
-from dltrain.compiler.ir import Node
+from dltrain.compiler.instructions import Instruction
 
 
 class CFunction(CCall):
-    """A call of a C function under construction."""
+    """A call of a C function under construction; what has the same text is compiled once a plan."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    arrays: list[Array]
+    numbers: list[int]
+
+    def __init__(self, work: Instruction) -> None:
+        super().__init__(work, name="", source="", arrays=[], numbers=[])
         self._lines: list[str] = []
         self._depth = 1
         self._names = 0
@@ -69,10 +71,10 @@ class CFunction(CCall):
         with self.block(f"for (int64_t {index} = 0; {index} < {size}; ++{index})"):
             yield index
 
-    def check(self, node: Node, arrays: Mapping[Node, Array], condition: str) -> None:
-        """Return early, with the number of this check, unless the condition holds."""
-        self.checked.append((node, kernel_call(node, arrays)))
-        self.line(f"if (!({condition})) return {len(self.checked)};")
+    def check(self, condition: str) -> None:
+        """Refuse the input unless the condition holds."""
+        self.refuses = True
+        self.line(f"if (!({condition})) return 1;")
 
     def new_name(self, prefix: str) -> str:
         """A name not used before."""
@@ -92,6 +94,4 @@ class CFunction(CCall):
         const = "" if write else "const "
         self.line(f"{const}{c_type} *const {name} = ({const}{c_type} *)p[{len(self.arrays)}];")
         self.arrays.append(array)
-        if write:
-            self.written.append(array)
         return name

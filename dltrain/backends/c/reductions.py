@@ -12,8 +12,10 @@ from dltrain.autodiff.ops.gather import OneHot
 from dltrain.autodiff.ops.reduce import Max, Mean, Sum
 from dltrain.autodiff.ops.softmax import LogSoftmax, Softmax, SoftmaxCrossEntropy
 from dltrain.autodiff.spec import Array
-from dltrain.backends.c.call import C_TYPES
+from dltrain.backends.c.backend import C
+from dltrain.backends.c.call import C_TYPES, CCall, is_contiguous
 from dltrain.backends.c.function import CFunction
+from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import Node
 
 LANES = 64  # parts of a sum along contiguous memory: they fill four wide registers
@@ -25,9 +27,20 @@ LONGEST_ROW = 1024  # numbers in a row of softmax: that of whole rows must fit i
 Writer = Callable[[CFunction, Node, Mapping[Node, Array]], None]
 
 
+@C.lowering(Sum, Mean, Max, Softmax, LogSoftmax, OneHot, SoftmaxCrossEntropy)
+def reduction(work: Instruction, _: C) -> CCall | None:
+    """The call of a function that is written for the node."""
+    writer = writer_for(work.node, work.arrays)
+    if writer is None:
+        return None
+    function = CFunction(work)
+    writer(function, work.node, work.arrays)
+    return function
+
+
 def writer_for(node: Node, arrays: Mapping[Node, Array]) -> Writer | None:
     """What writes the node's kernel in C; None where only NumPy computes it."""
-    if arrays[node].size == 0 or not all(arrays[n].flags.c_contiguous for n in (*node.inputs, node)):
+    if arrays[node].size == 0 or not all(is_contiguous(arrays[n]) for n in (*node.inputs, node)):
         return None
     match node.op:
         case Sum() | Mean() | Max() if arrays[node.inputs[0]].size:
@@ -183,7 +196,7 @@ def write_one_hot(function: CFunction, node: Node, arrays: Mapping[Node, Array])
         rows, width = function.size(indices.size), function.size(out.shape[-1])
         function.line(f"memset({y}, 0, {rows} * {width} * sizeof *{y});")
         with function.loop(rows) as r:
-            function.check(node, arrays, f"(uint64_t){index}[{r}] < (uint64_t){width}")
+            function.check(f"(uint64_t){index}[{r}] < (uint64_t){width}")
             function.line(f"{y}[{r} * {width} + {index}[{r}]] = 1;")
 
 
@@ -196,5 +209,5 @@ def write_cross_entropy(function: CFunction, node: Node, arrays: Mapping[Node, A
         y = function.pointer(out, write=True)
         rows, width = function.size(labels.size), function.size(log_probabilities.shape[-1])
         with function.loop(rows) as r:
-            function.check(node, arrays, f"(uint64_t){label}[{r}] < (uint64_t){width}")
+            function.check(f"(uint64_t){label}[{r}] < (uint64_t){width}")
             function.line(f"{y}[{r}] = -{x}[{r} * {width} + {label}[{r}]];")

@@ -20,10 +20,10 @@ static int64_t take(char **p, const int64_t *n, int64_t start, int64_t stop) {
 }
 
 void take_rows(
-    const uint8_t *source, const int64_t *rows, int64_t count, int64_t width, float scale, float *out) {
+    const uint8_t *source, const int64_t *rows, float *out, int64_t count, int64_t width, float scale, int64_t threads) {
   char *pointers[] = {(char *)source, (char *)rows, (char *)&scale, (char *)out};
   const int64_t each = TASK_NUMBERS / (width + 1) + 1;
   const int64_t numbers[] = {count, width, each};
   const call all = {take, pointers, numbers, (count + each - 1) / each};
-  run(&all, 1);
+  run(&all, 1, threads);
 }

@@ -21,6 +21,7 @@
 enum { MOST_THREADS = 64, MOST_PIECES = 1024, LINE = 64, STACK_BYTES = 1 << 20 };
 #define NANOSECONDS_AWAKE 100000
 
+/* Does tasks start..stop; returns 0, or anything else where it refuses its input. */
 typedef int64_t (*function)(char **pointers, const int64_t *numbers, int64_t start, int64_t stop);
 
 typedef struct {
@@ -47,13 +48,14 @@ static share shares[MOST_THREADS];
 static _Alignas(LINE) atomic_uint_fast64_t round_number;
 static _Atomic(const call *) current;
 static atomic_int sharers = 1; /* threads that have a share */
+static atomic_int refused;     /* whether a task was */
 static _Alignas(LINE) atomic_int_fast64_t done;
 static _Alignas(LINE) atomic_int sleepers;
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
-static int started = 1;       /* threads, the caller's counted */
-static atomic_int wanted = 1; /* likewise, for the calls that come */
+static int started = 1;        /* threads, the caller's counted */
+static _Thread_local int team; /* likewise, those that the calls of this run may use */
 
 static int64_t tasks_of_a_piece(const call *what) { return (what->tasks - 1) / MOST_PIECES + 1; }
 
@@ -66,7 +68,8 @@ static void work(int own, uint64_t number) {
       const call *const what = atomic_load(&current);
       if (!atomic_compare_exchange_weak(from, &word, word + 1)) continue;
       const int64_t each = tasks_of_a_piece(what), start = FIRST(word) * each;
-      what->entry(what->pointers, what->numbers, start, start + each < what->tasks ? start + each : what->tasks);
+      const int64_t end = start + each < what->tasks ? start + each : what->tasks;
+      if (what->entry(what->pointers, what->numbers, start, end)) atomic_store(&refused, 1);
       atomic_fetch_add(&done, 1);
       word = atomic_load(from);
     }
@@ -104,12 +107,13 @@ static void *worker(void *own) {
   return 0;
 }
 
-static void run_tasks(const call *what) {
+static int64_t run_tasks(const call *what) {
   const int64_t each = tasks_of_a_piece(what), pieces = (what->tasks + each - 1) / each;
-  const int count = pieces < wanted ? (int)pieces : wanted;
+  const int count = pieces < team ? (int)pieces : team;
   const uint64_t number = atomic_load(&round_number) + 1;
   atomic_store(&current, what);
   atomic_store(&sharers, count);
+  atomic_store(&refused, 0);
   atomic_store(&done, 0);
   for (int t = 0; t < count; ++t) {
     const uint64_t first = pieces * t / count, end = pieces * (t + 1) / count;
@@ -126,11 +130,11 @@ static void run_tasks(const call *what) {
     if (waited < 10000) RELAX();
     else sched_yield();
   }
+  return atomic_load(&refused);
 }
 
 static void forget_threads(void) { /* a process forked off has the one thread that forked */
   started = 1;
-  atomic_store(&wanted, 1);
   for (int t = 0; t < MOST_THREADS; ++t) atomic_store(&shares[t].pieces, 0); /* what a run left is the parent's */
   mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
   wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
@@ -138,9 +142,9 @@ static void forget_threads(void) { /* a process forked off has the one thread th
   atomic_flag_clear(&busy);
 }
 
-/* From now on calls run on `count` threads, which leave all signals to the others; returns how many of them the
-   system did not start. */
-int64_t use_threads(int64_t count) {
+/* Starts threads, which leave all signals to the others, until there are `count`, the caller's counted; returns how
+   many of them the system did not start. */
+int64_t start_threads(int64_t count) {
   static int prepared;
   while (atomic_flag_test_and_set(&busy)) sched_yield(); /* another thread's run ends in a moment */
   if (!prepared) prepared = !pthread_atfork(0, 0, forget_threads);
@@ -152,29 +156,32 @@ int64_t use_threads(int64_t count) {
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, STACK_BYTES);
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  wanted = count < 1 ? 1 : count < MOST_THREADS ? (int)count : MOST_THREADS;
-  while (started < wanted && !pthread_create(&thread, &attributes, worker, (void *)(intptr_t)started)) ++started;
-  const int64_t missing = wanted > started ? wanted - started : 0;
-  wanted -= missing;
+  if (count > MOST_THREADS) count = MOST_THREADS;
+  while (started < count && !pthread_create(&thread, &attributes, worker, (void *)(intptr_t)started)) ++started;
+  const int64_t missing = count > started ? count - started : 0;
   pthread_attr_destroy(&attributes);
   pthread_sigmask(SIG_SETMASK, &before, 0);
   atomic_flag_clear(&busy);
   return missing;
 }
 
-/* Runs the calls; stops at the first that fails. Returns 0, or what it returned plus its number << 32.
-   A second thread that calls while one runs computes its tasks by itself. */
-int64_t run(const call *calls, int64_t count) {
-  const int alone = atomic_flag_test_and_set(&busy);
-  int64_t failed = 0;
-  for (int64_t i = 0; i < count && !failed; ++i) {
-    if (calls[i].tasks > 1 && wanted > 1 && !alone) {
-      run_tasks(&calls[i]);
-    } else {
-      failed = calls[i].entry(calls[i].pointers, calls[i].numbers, 0, calls[i].tasks);
-      if (failed) failed |= i << 32;
-    }
+/* Makes the calls; stops at the first that refuses its input. Returns 0, or that one's number from 1. A function that
+   has one task may call this for calls of its own. */
+int64_t run_calls(const call *calls, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const call *const what = &calls[i];
+    if (what->tasks > 1 && team > 1 ? run_tasks(what)
+                                    : what->entry(what->pointers, what->numbers, 0, what->tasks))
+      return i + 1;
   }
+  return 0;
+}
+
+/* The same on so many threads. A second thread that calls while one runs computes its tasks by itself. */
+int64_t run(const call *calls, int64_t count, int64_t threads) {
+  const int alone = atomic_flag_test_and_set(&busy);
+  team = alone ? 1 : threads < started ? (int)threads : started;
+  const int64_t refused_by = run_calls(calls, count);
   if (!alone) atomic_flag_clear(&busy);
-  return failed;
+  return refused_by;
 }

@@ -230,7 +230,7 @@ def test_one_that_hangs_is_ended_once_with_all_that_it_has_started(script, tmp_p
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_one_that_hangs_at_once(script, tmp_path, number, hangs):
     pids = tmp_path / "pids"
-    compiles = f'grep -q use_threads "$file" && exec {real()} "$@"' if hangs == "with the plan" else ":"
+    compiles = f'grep -q start_threads "$file" && exec {real()} "$@"' if hangs == "with the plan" else ":"
     script(f'for file; do case "$file" in *.c) break; esac; done; {compiles}\n{HANGS.format(pids=pids)}')
     code = "import sys; from dltrain.cli.main import main; sys.exit(main(sys.argv[1:]))"
     config = Path(__file__).parents[3] / "configs" / "smoke.yaml"

@@ -18,7 +18,8 @@ from dltrain.backends import threads
 from dltrain.backends.c import cache
 from dltrain.backends.c.call import CCall
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.backends.c.runtime import Runner, runtime_source
+from dltrain.backends.c.threads import Threads, runtime_source
+from dltrain.compiler.instructions import Instruction
 from dltrain.errors import GraphError
 from dltrain.optimizers import Adam
 
@@ -150,9 +151,9 @@ int64_t meet(char **p, const int64_t *n, int64_t start, int64_t stop) {
 """
     meeting, threads = cache.load([source, runtime_source()], find_compiler())
     come, late = np.zeros(1, "int64"), np.zeros(4, "int64")
-    call = CCall("meet", arrays=[come, late], numbers=[4], tasks=4)
+    call = CCall(Instruction((), {}), "meet", source, [come, late], [4], tasks=4)
     call.bind(meeting)
-    run = Runner(threads, 4).call([call])
+    run = Threads(threads, 4).call([call]).run
     for pause in (0, 0, 0.3, 0, 0.3):
         time.sleep(pause)
         come[:] = 0
@@ -177,7 +178,7 @@ def test_a_check_that_fails_late_in_a_run_names_its_op_and_nothing_is_committed(
     with threadpool_limits(2):
         step = session.make_callable([loss, Adam(learning_rate=0.01).minimize(loss)], [labels])
         bound = step.bind()
-    assert len(bound.plan.joined[0]) == 1  # the products before the loss and after it are one run
+    assert len(bound.plan.phases[0]) == 1  # the products before the loss and after it are one run
     assert sum(call.function == "product" for call in bound.plan.compute) >= 4
     step(np.full(300, 11))
     before = session.state()

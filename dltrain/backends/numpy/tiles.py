@@ -1,84 +1,32 @@
-"""From instructions to calls of NumPy's kernels: elementwise groups tile by tile, so that what is in between
-stays in cache.
-"""
+"""Elementwise groups tile by tile, so that what is in between stays in cache."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping
 from math import ceil, prod
 
 import numpy as np
 
 from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.spec import Array
-from dltrain.backends.calls import Call, NodesCall
-from dltrain.compiler.instructions import Copy, Instruction
+from dltrain.backends.backend import Call
+from dltrain.backends.numpy.backend import NumPy, copying, kernel
+from dltrain.backends.scratch import Scratch
+from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import Node
 from dltrain.compiler.schedule import Group
-from dltrain.compiler.storage import aligned_empty
 
 TILE = 32_768  # elements of each array in a tile: four float32 arrays of it fill half of a 1 MiB cache
 MOST_TILES = 512  # beyond that tiles grow, so that a plan stays small
 
 
-def kernel_call(node: Node, arrays: Mapping[Node, Array], others: Sequence[Node] = ()) -> Call:
-    """The node's kernel bound to its arrays; `others` are its other outputs."""
-    ufunc = node.op.ufunc if isinstance(node.op, Elementwise) else None
-    out = (arrays[node], *(arrays[other] for other in others)) if others else arrays[node]
-    return partial(ufunc or node.op.compute, *(arrays[source] for source in node.inputs), out=out)
+@NumPy.lowering(Elementwise)
+def group_calls(work: Instruction, scratch: Scratch) -> list[Call]:
+    """The calls of the group's kernels in order, tile by tile."""
+    return list(_tile_calls(work.nodes, work.arrays, scratch))
 
 
-class Scratch:
-    """Tile-sized memory for values inside of groups, shared by all groups of a plan."""
-
-    def __init__(self) -> None:
-        self._rows: list[Array] = []
-
-    @property
-    def bytes(self) -> int:
-        return sum(row.nbytes for row in self._rows)
-
-    def array(self, row: int, node: Node, shape: tuple[int, ...]) -> Array:
-        needed = prod(shape) * node.spec.dtype.itemsize
-        while len(self._rows) <= row:
-            self._rows.append(aligned_empty(TILE * 4, np.dtype(np.uint8)))
-        memory = self._rows[row]
-        if needed > memory.nbytes:
-            memory = aligned_empty(needed, np.dtype(np.uint8))
-            self._rows[row] = memory
-        return memory[:needed].view(node.spec.dtype).reshape(shape)
-
-
-def numpy_calls(
-    listed: Sequence[Instruction], arrays: Mapping[Node, Array], scratch: Scratch
-) -> list[NodesCall]:
-    """The kernel calls of the instructions in order."""
-    calls: list[NodesCall] = []
-    for instruction in listed:
-        if isinstance(instruction, Copy):
-            node = instruction.node
-            calls.append(_copy_call(node, instruction.source, instruction.target, (node,)))
-        elif isinstance(instruction[0].op, Elementwise):
-            calls += _group_calls(instruction, arrays, scratch)
-        else:
-            node, *others = instruction
-            written = tuple(arrays[output] for output in instruction)
-            calls.append(NodesCall((node,), kernel_call(node, arrays, others), instruction, written))
-    return calls
-
-
-def _copy_call(node: Node, source: Array, target: Array, group: Group) -> NodesCall:
-    """What copies `source` into `target`, without a line of Python as there is in NumPy's `copyto`."""
-    return NodesCall((node,), partial(target.__setitem__, ..., source), group, (target,))
-
-
-def _group_calls(group: Group, arrays: Mapping[Node, Array], scratch: Scratch) -> Iterator[NodesCall]:
-    """The kernel calls of an elementwise group in order, tile by tile.
-
-    Arguments:
-        arrays: of the group's inputs and of those of its nodes that are read elsewhere.
-    """
+def _tile_calls(group: Group, arrays: Mapping[Node, Array], scratch: Scratch) -> Iterator[Call]:
     shape = group[0].spec.sizes
     if 0 in shape:
         return
@@ -95,14 +43,15 @@ def _group_calls(group: Group, arrays: Mapping[Node, Array], scratch: Scratch) -
         parts = {node: _part(array, tile, len(shape)) for node, array in inputs.items()}
         for node in group:
             if node in rows:
-                out = scratch.array(rows[node], node, tile_shape)
+                out = scratch.array(rows[node], tile_shape, node.spec.dtype)
             else:
                 out = _part(results[node], tile, len(shape))
             parts[node] = out
-            yield NodesCall((node,), kernel_call(node, parts), group, (out,))
+            yield Call(kernel(node, parts), (node,), group, (out,))
         for node in group:
             if node in rows and node in results:
-                yield _copy_call(node, parts[node], _part(results[node], tile, len(shape)), group)
+                target = _part(results[node], tile, len(shape))
+                yield Call(copying(parts[node], target), (node,), group, (target,))
 
 
 def _is_flat(shape: tuple[int, ...], arrays: list[Array]) -> bool:

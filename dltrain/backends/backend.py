@@ -1,0 +1,132 @@
+"""Backend: who computes instructions; which it can, says a table from ops to lowerings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from dltrain.autodiff.graph import Op
+from dltrain.autodiff.ops.bases import Elementwise
+from dltrain.autodiff.spec import Array
+from dltrain.backends.scratch import Scratch
+from dltrain.compiler.instructions import Instruction
+from dltrain.compiler.ir import Node
+from dltrain.errors import GraphError
+
+Lowering = TypeVar("Lowering", bound=Callable[..., Any])
+
+
+class Table(Generic[Lowering]):
+    """Which lowering computes which op: `@table(Op, ...)` adds the function that follows."""
+
+    def __init__(self) -> None:
+        self._lowerings: dict[type[Op], Lowering] = {}
+
+    def __call__(self, *ops: type[Op]) -> Callable[[Lowering], Lowering]:
+        def add(lowering: Lowering) -> Lowering:
+            self._lowerings.update(dict.fromkeys(ops, lowering))
+            return lowering
+
+        return add
+
+    def find(self, op: type[Op]) -> Lowering | None:
+        """That of the class itself, or of the nearest one that it derives from."""
+        return next((self._lowerings[base] for base in op.__mro__ if base in self._lowerings), None)
+
+
+class Call(NamedTuple):
+    """A call of a plan.
+
+    Attributes:
+        run: makes it.
+        nodes: what it computes, or a tile of it.
+        group: the nodes that this call and others in a row compute together.
+        writes: the arrays that it fills.
+        function: the name of the C function that it calls; empty if there is none.
+        source: the C that was written for it and others of its plan; empty if there is none.
+        parts: the calls that it makes, one after the other, if there are several.
+        kept: what must live as long as the call, because C knows its address only.
+    """
+
+    run: Callable[[], object]
+    nodes: tuple[Node, ...]
+    group: tuple[Node, ...]
+    writes: tuple[Array, ...]
+    function: str = ""
+    source: str = ""
+    parts: tuple[Call, ...] = ()
+    kept: object = None
+
+
+def each(calls: Iterable[Call]) -> list[Call]:
+    """The calls, with those that make several taken apart."""
+    return [part for call in calls for part in call.parts or (call,)]
+
+
+def call_of(work: Instruction, run: Callable[[], object]) -> Call:
+    """The one call that computes an instruction."""
+    return Call(run, work.nodes, work.nodes, tuple(work.outputs))
+
+
+class Backend:
+    """Who computes instructions.
+
+    A class of its own has `lowering = Table()`. A lowering is given an instruction, and what `lower` gives it
+    besides. What it returns is what `calls` takes; here that is a list of calls. None: another backend is to
+    compute the instruction.
+
+    Attributes:
+        name: what `Session.kernels` says.
+        lowering: the table. A group of several elementwise nodes is looked up as `Elementwise`.
+    """
+
+    name: ClassVar[str]
+    lowering: ClassVar[Table[Any]]
+
+    def lower(self, work: Instruction, scratch: Scratch) -> Any:
+        """What the table's lowering makes of the instruction; None if there is none, or if it declines."""
+        lowering = self._lowering(work)
+        return lowering(work, scratch) if lowering else None
+
+    def _lowering(self, work: Instruction) -> Any:
+        op = type(work.node.op)
+        return self.lowering.find(Elementwise if len(work.nodes) > 1 and issubclass(op, Elementwise) else op)
+
+    def prepare(self, lowered: Sequence[Any]) -> None:
+        """Make ready all that the lowerings of one plan have returned, as by compiling it together."""
+
+    def calls(self, lowered: Sequence[Any]) -> list[Call]:
+        """The calls of instructions in a row."""
+        return [call for calls in lowered for call in calls]
+
+
+def assembled(
+    phases: Sequence[Iterable[Instruction]], backends: Sequence[Backend], scratch: Scratch
+) -> list[list[Call]]:
+    """The calls of each phase; the first of the backends that computes an instruction does.
+
+    Raises:
+        GraphError: none does.
+        CompilerError: the C compiler refused.
+        StorageError: the cache of native kernels cannot be used.
+    """
+    lowered = [[_lowered(work, backends, scratch) for work in phase] for phase in phases]
+    for backend in backends:
+        backend.prepare([made for phase in lowered for whose, made in phase if whose is backend])
+    result = []
+    for phase in lowered:
+        calls: list[Call] = []
+        for backend, neighbours in groupby(phase, key=lambda pair: pair[0]):
+            calls += backend.calls([made for _, made in neighbours])
+        result.append(calls)
+    return result
+
+
+def _lowered(work: Instruction, backends: Sequence[Backend], scratch: Scratch) -> tuple[Backend, Any]:
+    for backend in backends:
+        made = backend.lower(work, scratch)
+        if made is not None:
+            return backend, made
+    node, names = work.nodes[0], " or ".join(backend.name for backend in backends)
+    raise GraphError(f"nothing of {names} computes {node.op.label}", where=node.origin.source)

@@ -1,0 +1,102 @@
+"""Threads that run calls of C functions (threads.c), and that gather rows of bytes (rows.c)."""
+
+from __future__ import annotations
+
+import ctypes
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dltrain.backends.backend import Call
+from dltrain.backends.c.call import CallFields, CCall, c_text
+from dltrain.backends.numpy.backend import kernel
+from dltrain.compiler.instructions import Instruction
+from dltrain.compiler.ir import KernelError
+from dltrain.errors import DltrainWarning, GraphError
+
+TakeRows = Callable[[NDArray[np.uint8], NDArray[np.int64], float, NDArray[np.float32]], None]
+"""take_rows(source, rows, scale, out) fills out, [rows, width], with scale times the rows of source,
+[stored, width]. All are in C order, and every one of `rows` is that of a row."""
+
+
+def runtime_source() -> str:
+    """C with `start_threads`, `run` and `take_rows`."""
+    return c_text("threads.c") + c_text("rows.c")
+
+
+class Threads:
+    """Threads of this process, which all sessions share, and how many of them one session uses.
+
+    Arguments:
+        library: of `runtime_source`.
+        wanted: how many calls may use, the one that calls counted.
+    """
+
+    def __init__(self, library: ctypes.CDLL, wanted: int) -> None:
+        self._start, self._run, self._take_rows = library.start_threads, library.run, library.take_rows
+        self._start.restype = self._run.restype = ctypes.c_int64
+        sizes = [ctypes.c_int64] * 2
+        self._take_rows.argtypes = (*[ctypes.c_void_p] * 3, *sizes, ctypes.c_float, ctypes.c_int64)
+        self._take_rows.restype = None
+        self._wanted = self.number = wanted
+        self.start()
+
+    def start(self) -> None:
+        """See that they are there; in a process that was forked off they are not."""
+        missing = self._start(ctypes.c_int64(self._wanted))
+        self.number = self._wanted - missing
+        if missing:
+            used = f"{self.number} of {self._wanted} threads are used"
+            warnings.warn(DltrainWarning(f"{used}: the system starts no more"), stacklevel=2)
+
+    def call(self, calls: Sequence[CCall]) -> Call:
+        """One call that makes all of `calls`, which are bound, in order."""
+        fields = (CallFields * len(calls))(*(call.fields for call in calls))
+        size = ctypes.sizeof(CallFields)
+        parts = tuple(
+            Call(
+                self._runs(ctypes.byref(fields, place * size), [call]),
+                call.work.nodes,
+                call.work.nodes,
+                tuple(call.work.outputs),
+                function=call.name,
+                source=call.source if call.text else "",
+                kept=call,
+            )
+            for place, call in enumerate(calls)
+        )
+        if len(parts) == 1:
+            return parts[0]
+        nodes = tuple(node for part in parts for node in part.nodes)
+        writes = tuple(array for part in parts for array in part.writes)
+        return Call(self._runs(fields, calls), nodes, nodes, writes, parts=parts)
+
+    def _runs(self, fields: object, calls: Sequence[CCall]) -> Callable[[], object]:
+        run = partial(self._run, fields, ctypes.c_int64(len(calls)), ctypes.c_int64(self.number))
+        if not any(call.refuses for call in calls):
+            return run
+
+        def checked_run() -> None:
+            if number := run():
+                raise _refusal(calls[number - 1].work)
+
+        return checked_run
+
+    def take_rows(
+        self, source: NDArray[np.uint8], rows: NDArray[np.int64], scale: float, out: NDArray[np.float32]
+    ) -> None:
+        """See `TakeRows`."""
+        addresses = (array.ctypes.data for array in (source, rows, out))
+        self._take_rows(*addresses, len(rows), source.shape[1], scale, self.number)
+
+
+def _refusal(work: Instruction) -> KernelError:
+    """What NumPy's kernel says of an input that C refuses."""
+    try:
+        kernel(work.node, work.arrays, work.nodes[1:])()
+    except GraphError as error:
+        return KernelError(work.node, error)
+    return KernelError(work.node, GraphError("the native kernel refused its input"))

@@ -1,0 +1,48 @@
+"""NumPy: a call of a kernel a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import ClassVar
+
+from dltrain.autodiff.graph import Op
+from dltrain.autodiff.ops.bases import Elementwise
+from dltrain.autodiff.spec import Array
+from dltrain.backends.backend import Backend, Call, Table, call_of
+from dltrain.backends.scratch import Scratch
+from dltrain.compiler.instructions import Instruction
+from dltrain.compiler.ir import Copy, Node
+
+Lowering = Callable[[Instruction, Scratch], list[Call] | None]
+
+
+class NumPy(Backend):
+    """The ops' own kernels, which call NumPy; matrix products are those of BLAS."""
+
+    name = "numpy"
+    lowering: ClassVar[Table[Lowering]] = Table()
+
+
+def kernel(node: Node, arrays: Mapping[Node, Array], others: Sequence[Node] = ()) -> Callable[[], object]:
+    """The node's kernel bound to its arrays; `others` are its other outputs."""
+    ufunc = node.op.ufunc if isinstance(node.op, Elementwise) else None
+    out = (arrays[node], *(arrays[other] for other in others)) if others else arrays[node]
+    return partial(ufunc or node.op.compute, *(arrays[source] for source in node.inputs), out=out)
+
+
+def copying(source: Array, target: Array) -> Callable[[], object]:
+    """What copies `source` into `target`, without a line of Python as there is in NumPy's `copyto`."""
+    return partial(target.__setitem__, ..., source)
+
+
+@NumPy.lowering(Op)
+def kernel_calls(work: Instruction, _: Scratch) -> list[Call]:
+    """The call of the op's kernel."""
+    return [call_of(work, kernel(work.node, work.arrays, work.nodes[1:]))]
+
+
+@NumPy.lowering(Copy)
+def copy_calls(work: Instruction, _: Scratch) -> list[Call]:
+    """The call that copies."""
+    return [call_of(work, copying(*work.inputs, *work.outputs))]

@@ -1,0 +1,33 @@
+"""Scratch: memory that calls of a plan use while they run."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from dltrain.autodiff.spec import Array
+from dltrain.compiler.storage import aligned_empty
+
+SMALLEST = 131_072  # bytes of a row
+
+
+class Scratch:
+    """Rows of memory that all calls of a plan share: what one leaves there is lost in the next."""
+
+    def __init__(self) -> None:
+        self._rows: list[Array] = []
+
+    @property
+    def bytes(self) -> int:
+        return sum(row.nbytes for row in self._rows)
+
+    def array(self, row: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array in one of the rows, which is made, or made larger, where it must."""
+        needed = prod(shape) * dtype.itemsize
+        while len(self._rows) <= row:
+            self._rows.append(aligned_empty(SMALLEST, np.dtype(np.uint8)))
+        if needed > self._rows[row].nbytes:
+            self._rows[row] = aligned_empty(needed, np.dtype(np.uint8))
+        return self._rows[row][:needed].view(dtype).reshape(shape)
