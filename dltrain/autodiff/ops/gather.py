@@ -136,11 +136,23 @@ class TakeAlongAxis(Op):
 
     def compute(self, x: Array, indices: Array, *, out: Array) -> None:
         check_range(indices, x.shape[self.axis])
-        out[...] = np.take_along_axis(x, indices, self.axis)
+        if out.size:
+            np.take(x.reshape(-1), _places(indices, x.shape, self.axis), out=out.reshape(-1), mode="clip")
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, indices = node.inputs
         return AddAlongAxis(self.axis, x.shape[self.axis])(upstream, indices), None
+
+
+def _places(indices: Array, shape: tuple[int, ...], axis: int) -> Array:
+    """The places of what the indices name in the array of that shape as a vector.
+
+    NumPy takes from a vector, and adds to one, in a fraction of the time that several axes take it.
+    """
+    before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    places = indices.reshape(before, indices.shape[axis], after) * after
+    places += (np.arange(before) * shape[axis] * after)[:, None, None] + np.arange(after)
+    return places.reshape(-1)
 
 
 def take_along_axis(x: TensorLike, indices: TensorLike, axis: int = -1, name: str | None = None) -> Tensor:
@@ -170,14 +182,9 @@ class AddAlongAxis(Op):
         return updates.with_shape((*updates.shape[: self.axis], self.size, *updates.shape[self.axis + 1 :]))
 
     def compute(self, updates: Array, indices: Array, *, out: Array) -> None:
-        size = out.shape[self.axis]
-        check_range(indices, size)
+        check_range(indices, out.shape[self.axis])
         out.fill(0)
-        before, after = math.prod(out.shape[: self.axis]), math.prod(out.shape[self.axis + 1 :])
-        # NumPy adds along one axis in a tenth of the time: the places are those in `out` as a vector.
-        places = indices.reshape(before, indices.shape[self.axis], after) * after
-        places += (np.arange(before) * size * after)[:, None, None] + np.arange(after)
-        np.add.at(out.reshape(-1), places.reshape(-1), updates.reshape(-1))
+        np.add.at(out.reshape(-1), _places(indices, out.shape, self.axis), updates.reshape(-1))
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return take_along_axis(upstream, node.inputs[1], self.axis), None
