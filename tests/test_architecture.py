@@ -62,6 +62,13 @@ def test_parts_import_only_what_is_below_them(part):
     assert {str(path): found for path in files if (found := violations(path, part))} == {}
 
 
+def test_the_compiler_knows_no_op():
+    """Passes ask ops for what they need to know."""
+    files = (PACKAGE / "compiler").glob("*.py")
+    known = [(path.name, name) for path in files for name in imports(path) if ".ops" in name]
+    assert known == []
+
+
 def test_every_part_of_the_package_has_a_rule():
     parts = {path.stem for path in PACKAGE.iterdir() if path.is_dir() or path.suffix == ".py"}
     assert parts - {"__init__", "__main__", "__pycache__", "py"} - {"py.typed"} <= MAY_IMPORT.keys()

@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 
 from dltrain.autodiff.dimensions import Shape
 from dltrain.autodiff.naming import Names
+from dltrain.autodiff.properties import Properties
 from dltrain.autodiff.spec import Array, Spec, as_array
 from dltrain.errors import GraphError, NotDifferentiableError
 from dltrain.places import Place
@@ -242,8 +243,8 @@ Binary = Callable[[Tensor, TensorLike], Tensor]
 
 
 @dataclass(frozen=True)
-class Op:
-    """What computes a node: attributes (the dataclass' fields), shape rule, kernel, gradient.
+class Op(Properties):
+    """What computes a node: attributes (the dataclass' fields), shape rule, kernel, gradient, `Properties`.
 
     A subclass with attributes is itself a frozen dataclass, so that equal ops compare equal. It is used
     by calling it with the inputs: `Sigmoid()(x)` adds a node to the graph.
@@ -319,6 +320,8 @@ class Op:
 @dataclass(frozen=True, eq=False)
 class ReadVariable(Op):
     """The value of a variable before the run."""
+
+    is_leaf = True
 
 
 class Variable(Tensor):

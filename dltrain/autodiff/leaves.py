@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -18,6 +19,7 @@ class Placeholder(Op):
     """A value fed to each run."""
 
     spec: Spec
+    is_leaf = True
 
     def infer(self) -> Spec:
         return self.spec
@@ -28,6 +30,11 @@ class Constant(Op):
     """A value fixed in the graph."""
 
     value: Array
+    is_leaf = True
+
+    @property
+    def constant(self) -> Array:
+        return self.value
 
     def infer(self) -> Spec:
         return Spec(self.value.shape, self.value.dtype)
@@ -45,6 +52,9 @@ class StopGradient(Op):
 
     def compute(self, x: Array, *, out: Array) -> None:
         np.copyto(out, x)
+
+    def simplified(self, node: Any) -> Any:
+        return node.inputs[0]
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (None,)

@@ -91,7 +91,7 @@ class Backend:
 
     def _lowering(self, work: Instruction) -> Any:
         op = type(work.node.op)
-        return self.lowering.find(Elementwise if len(work.nodes) > 1 and issubclass(op, Elementwise) else op)
+        return self.lowering.find(Elementwise if len(work.nodes) > 1 and work.node.op.is_elementwise else op)
 
     def prepare(self, lowered: Sequence[Any]) -> None:
         """Make ready all that the lowerings of one plan have returned, as by compiling it together."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dltrain.autodiff.spec import Array
-from dltrain.compiler.storage import aligned_empty
+from dltrain.backends.memory import aligned_empty
 
 SMALLEST = 131_072  # bytes of a row
 
@@ -27,7 +27,7 @@ class Scratch:
         """An array in one of the rows, which is made, or made larger, where it must."""
         needed = prod(shape) * dtype.itemsize
         while len(self._rows) <= row:
-            self._rows.append(aligned_empty(SMALLEST, np.dtype(np.uint8)))
+            self._rows.append(aligned_empty(SMALLEST))
         if needed > self._rows[row].nbytes:
-            self._rows[row] = aligned_empty(needed, np.dtype(np.uint8))
+            self._rows[row] = aligned_empty(needed)
         return self._rows[row][:needed].view(dtype).reshape(shape)

@@ -10,8 +10,6 @@ from math import prod
 import numpy as np
 
 from dltrain.autodiff.leaves import Constant
-from dltrain.autodiff.ops.bases import View
-from dltrain.autodiff.ops.reduce import Size
 from dltrain.compiler.ir import Lowered, Node
 from dltrain.errors import GraphError
 
@@ -24,13 +22,12 @@ def fold_constants(program: Lowered) -> Lowered:
 
 
 def _folded(node: Node) -> Node:
-    if node.is_leaf or not (isinstance(node.op, Size) or _is_foldable(node)):
+    if node.is_leaf or not (node.op.reads_shapes_only or _is_foldable(node)):
         return node
     arrays = [
-        source.op.value
-        if isinstance(source.op, Constant)
-        else np.broadcast_to(np.zeros((), source.spec.dtype), source.spec.sizes)
+        np.broadcast_to(np.zeros((), source.spec.dtype), source.spec.sizes) if value is None else value
         for source in node.inputs
+        for value in [source.op.constant]
     ]
     out = np.empty(node.spec.sizes, node.spec.dtype)
     try:
@@ -43,8 +40,8 @@ def _folded(node: Node) -> Node:
 
 def _is_foldable(node: Node) -> bool:
     """Views cost nothing as they are, and broadcasting ones would grow."""
-    if not node.inputs or node.others or not all(isinstance(source.op, Constant) for source in node.inputs):
+    if not node.inputs or node.others or any(source.op.constant is None for source in node.inputs):
         return False
     size = prod(node.spec.sizes)
     largest_input = max(prod(source.spec.sizes) for source in node.inputs)
-    return size <= (largest_input if isinstance(node.op, View) else max(largest_input, LARGEST))
+    return size <= (largest_input if node.op.is_view else max(largest_input, LARGEST))

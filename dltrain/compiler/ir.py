@@ -12,14 +12,11 @@ import numpy as np
 
 from dltrain.autodiff.graph import Node as GraphNode
 from dltrain.autodiff.graph import Op, ReadVariable, Tensor, Variable
-from dltrain.autodiff.leaves import Constant, Placeholder
-from dltrain.autodiff.ops.bases import View
+from dltrain.autodiff.leaves import Placeholder
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array, Spec
 from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError
-
-LEAVES = (Placeholder, Constant, ReadVariable)
 
 
 @dataclass(eq=False, slots=True, frozen=True)
@@ -40,18 +37,40 @@ class Node:
 
     @property
     def is_leaf(self) -> bool:
-        return isinstance(self.op, LEAVES)
+        return self.op.is_leaf
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether there is a kernel to be called for it."""
+        return not (self.op.is_leaf or self.op.is_view or self.op.is_join)
+
+    @property
+    def variable(self) -> Variable | None:
+        """The variable whose value it is; None if it is anything else."""
+        return self.origin if isinstance(self.op, ReadVariable) else None  # type: ignore[return-value]
 
     @property
     def viewed(self) -> Node:
         """What the node is a view of."""
         node = self
-        while isinstance(node.op, View):
+        while node.op.is_view:
             node = node.inputs[0]
         return node
 
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
-        return self if inputs == self.inputs else replace(self, inputs=inputs)
+        if inputs == self.inputs:
+            return self
+        return Node(self.op, inputs, self.spec, self.origin, self.others)
+
+    def replaced(self, op: Op, *inputs: Node) -> Node:
+        """What is computed in its place, or for that: another op, applied to other nodes."""
+        spec = op.infer(*(source.spec for source in inputs))
+        assert isinstance(spec, Spec)
+        return Node(op, inputs, spec, self.origin)
+
+    def copied(self, origin: Tensor) -> Node:
+        """Its numbers in other memory; that is said to come from `origin`."""
+        return Node(Copy(), (self,), self.spec, origin)
 
 
 @dataclass(frozen=True)
@@ -64,6 +83,12 @@ class Output(Op, abstract=True):
 @dataclass(frozen=True)
 class Copy(Op, abstract=True):
     """Its input, in memory of its own."""
+
+    is_elementwise = True
+    in_place = True
+
+    def expression(self) -> str:
+        return "{0}"
 
     def compute(self, x: Array, *, out: Array) -> None:
         np.copyto(out, x)

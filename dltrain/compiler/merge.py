@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from dltrain.autodiff.graph import ReadVariable
-from dltrain.autodiff.leaves import Constant, Placeholder
 from dltrain.compiler.ir import Lowered, Node
 
 LARGEST_CONSTANT = 4096  # bytes; larger constants are not compared
@@ -19,8 +17,9 @@ def merge(program: Lowered) -> Lowered:
 
 def _key(node: Node) -> Hashable:
     """Equal for nodes that compute the same value."""
-    if isinstance(node.op, Constant) and node.op.value.nbytes <= LARGEST_CONSTANT:
-        return node.spec, node.op.value.tobytes()
-    if isinstance(node.op, Placeholder | ReadVariable | Constant):
-        return node.origin
-    return type(node.op), node.op, node.inputs, node.spec
+    if not node.is_leaf:
+        return type(node.op), node.op, node.inputs, node.spec
+    constant = node.op.constant
+    if constant is not None and constant.nbytes <= LARGEST_CONSTANT:
+        return node.spec, constant.tobytes()
+    return node.origin

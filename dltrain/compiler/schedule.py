@@ -1,15 +1,14 @@
 """Scheduling and loop fusion: the order of the nodes, and which elementwise ones run as one group.
 
 The order is by need: a node stands close before what first needs it, so that values live short. A group
-takes up elementwise nodes of one shape and waits until a node outside of it needs one of its results; what
-does not need them goes before it. Results are the same bits.
+takes up elementwise nodes of one shape and waits until a node outside of it needs one of its results, or any
+node a view of one; what does not need them goes before it. Results are the same bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.walk import postorder
 from dltrain.compiler.ir import Node, Output
 
@@ -18,13 +17,13 @@ Group = tuple[Node, ...]
 
 
 def schedule(results: Sequence[Node]) -> list[Group]:
-    """A group for each node that is to be computed."""
+    """A group for each node that is computed or joined."""
     order = postorder(results)
     outputs = {(node.inputs[0], node.op.number): node for node in order if isinstance(node.op, Output)}
     return [
         (node, *(outputs.get((node, k)) or _output(node, k) for k in range(1, 1 + len(node.others))))
         for node in order
-        if not node.is_leaf and not isinstance(node.op, Output)
+        if not (node.is_leaf or node.op.is_view or isinstance(node.op, Output))
     ]
 
 
@@ -42,9 +41,11 @@ def _grouped(groups: Sequence[Group]) -> Iterator[Group]:
     waiting: dict[tuple[int, ...], dict[Node, None]] = {}  # groups by shape; none depends on another
     for group in groups:
         node = group[0]
-        shape = node.spec.sizes if isinstance(node.op, Elementwise) else None
+        shape = node.spec.sizes if node.op.is_elementwise else None
+        viewed = {source.viewed for source in node.inputs if source.op.is_view}
         for other in list(waiting):
-            if other != shape and not waiting[other].keys().isdisjoint(node.inputs):
+            members = waiting[other].keys()
+            if not members.isdisjoint(viewed) or (other != shape and not members.isdisjoint(node.inputs)):
                 yield tuple(waiting.pop(other))
         if shape is None:
             yield group

@@ -1,6 +1,6 @@
 """The compiler: program to plan, in passes that each keep the results.
 
-lower (prune, bind sizes) -> fold constants -> rewrite -> merge -> reassociate -> schedule -> group
+lower (prune, bind sizes) -> fold constants -> rewrite -> merge -> reassociate -> copies -> schedule -> group
 elementwise -> direct commits -> memory -> calls of backends.
 """
 
@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 
 from dltrain.autodiff.program import Program
 from dltrain.backends.backend import Backend, assembled
+from dltrain.backends.memory import array_of
 from dltrain.backends.scratch import Scratch
-from dltrain.compiler.commit import copy_variables, direct_targets
+from dltrain.compiler.commit import commit_copies, direct_targets
+from dltrain.compiler.copies import with_copies
 from dltrain.compiler.fold_constants import fold_constants
 from dltrain.compiler.guards import summarized
-from dltrain.compiler.instructions import commit_instructions, instructions
+from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import lower
 from dltrain.compiler.memory import Memory
 from dltrain.compiler.merge import merge
@@ -59,23 +61,25 @@ def compile_plan(
     for name, graph_pass in GRAPH_PASSES.items():
         if name in passes:
             lowered = graph_pass(lowered)
-    lowered = copy_variables(lowered, storage)
+    share = "share_memory" in passes
+    lowered, places = with_copies(lowered, storage, share)
     summaries = [summarized(guard) for guard in lowered.guarded]
     groups = schedule([*lowered.results, *summaries])
     if "group_elementwise" in passes:
         groups = group_elementwise(groups)
-    targets = direct_targets(groups, lowered, storage) if "direct_commit" in passes else {}
-    committed = [group for group in groups if any(node.viewed in targets for node in group)]
-    computed = [group for group in groups if not any(node.viewed in targets for node in group)]
+    groups = [group for group in groups if group[0].is_computed]  # a join is computed by its inputs
+    targets = direct_targets(groups, lowered, places, storage) if "direct_commit" in passes else {}
+    committed = [group for group in groups if any(node in targets for node in group)]
+    computed = [group for group in groups if not any(node in targets for node in group)]
     kept = [*lowered.results, *summaries, *lowered.inputs]
-    memory = Memory([*computed, *committed], kept, targets, storage, share="share_memory" in passes)
-    arrays = memory.arrays
+    memory = Memory([*computed, *committed], kept, targets, places, storage, share)
+    copies = commit_copies(lowered.updates, memory.buffers, storage)
+    arrays = {node: array_of(buffer) for node, buffer in (*memory.buffers.items(), *copies.items())}
     scratch = Scratch()
-    phases = [
-        instructions(computed, arrays),
-        instructions(committed, arrays) + commit_instructions(lowered.updates, arrays, storage),
-    ]
-    compute, commit = assembled(phases, backends, scratch)
+    phases = [computed, [*committed, *((copy,) for copy in copies)]]
+    compute, commit = assembled(
+        [[Instruction(group, arrays) for group in phase] for phase in phases], backends, scratch
+    )
     return Plan(
         inputs=tuple(arrays[node] for node in lowered.inputs),
         fetches=tuple(arrays[node] for node in lowered.fetches),

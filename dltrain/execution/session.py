@@ -17,6 +17,7 @@ from dltrain.backends.backend import Backend
 from dltrain.backends.c import C
 from dltrain.backends.c.compiler import find_compiler
 from dltrain.backends.c.threads import TakeRows
+from dltrain.backends.memory import array_of
 from dltrain.backends.numpy import NumPy
 from dltrain.compiler.storage import Storage
 from dltrain.errors import CompilerError, DltrainWarning, GraphError, StorageError
@@ -176,7 +177,7 @@ class Session:
         """A copy of the variable's value."""
         with self.lock:
             self._prepare([variable])
-            return self._storage.array(variable).copy()
+            return array_of(self._storage[variable]).copy()
 
     def assign(self, variable: Variable, value: TensorLike) -> None:
         """Give the variable a value.
@@ -191,7 +192,7 @@ class Session:
             )
         with self.lock:
             self._prepare([variable])
-            self._storage.array(variable)[...] = array
+            array_of(self._storage[variable])[...] = array
 
     def state(self) -> dict[str, Array]:
         """Copies of the values of all variables of the graph, by name."""
@@ -220,7 +221,7 @@ class Session:
         with self.lock:
             self._allocate()
             for name, variable in variables.items():
-                self._storage.array(variable)[...] = state[name]
+                array_of(self._storage[variable])[...] = state[name]
 
     def _or_numpy(self, natively: Callable[[], Made]) -> Made | None:
         """What `natively` makes; with "auto" None where it fails, and NumPy's kernels from then on."""
@@ -246,7 +247,7 @@ class Session:
         for variable in self._allocate():
             initial = variable.initial
             value = self.run(initial) if isinstance(initial, Tensor) else initial
-            self._storage.array(variable)[...] = value
+            array_of(self._storage[variable])[...] = value
 
 
 class Function:

@@ -126,14 +126,9 @@ def batch_function(run: Run, mode: Mode) -> tuple[BatchFunction, int]:
     return BatchFunction(run.session, evaluating), config.evaluation_batch_size
 
 
-def product_operations(nodes: Iterable[Node]) -> int:
-    """Floating-point operations of the matrix products among the nodes: 2 n k m for [n, k] times [k, m]."""
-    operations = 0
-    for node in nodes:
-        if isinstance(node.op, Matmul):
-            inner = node.inputs[0].spec.sizes[-2 if node.op.transpose_a else -1]
-            operations += 2 * inner * prod(node.spec.sizes)
-    return operations
+def operations_of(nodes: Iterable[Node]) -> int:
+    """Floating-point operations of the nodes, as their ops count them: of matrix products and the like."""
+    return sum(node.op.operations([source.spec for source in node.inputs], node.spec) for node in nodes)
 
 
 def _least_times(plan: Plan, restore: Callable[[], None]) -> tuple[list[float], float]:
@@ -172,7 +167,7 @@ def _lines(plan: Plan, seconds: Sequence[float]) -> Iterator[Line]:
                 scope=commonpath(dirname(node.origin.name) for node in group),
                 shape=max((node.spec.sizes for node in group), key=prod),
                 written=_distinct_bytes(array for call in calls for array in call.writes),
-                operations=product_operations(group),
+                operations=operations_of(group),
                 seconds=sum(islice(times, len(calls))),
             )
 

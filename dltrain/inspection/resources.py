@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
-from dltrain.inspection.plan import batch_function, product_operations
+from dltrain.inspection.plan import batch_function, operations_of
 from dltrain.runs.checkpoint_format import array_parts
 from dltrain.runs.run import Run
 from dltrain.training.run_config import RunConfig
@@ -160,5 +160,5 @@ def _plans(run: Run, split: str) -> tuple[PlanResources, ...]:
             nodes = dict.fromkeys(node for call in (*plan.compute, *plan.commit) for node in call.nodes)
             fed = sum(array.nbytes for array in plan.inputs)
             stored = batch * prod(inputs.shape[1:]) * inputs.itemsize
-            plans.append(PlanResources(batch, count, plan.bytes + fed + stored, product_operations(nodes)))
+            plans.append(PlanResources(batch, count, plan.bytes + fed + stored, operations_of(nodes)))
     return tuple(plans)

@@ -6,19 +6,47 @@ float64); numbers and arrays adopt the tensor's dtype. The result has the shape 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from dltrain.autodiff.graph import Node, Tensor
-from dltrain.autodiff.ops.bases import Arithmetic, Binary, FloatElementwise, binary, unary
+from dltrain.autodiff.ops.bases import Arithmetic, Binary, Elementwise, FloatElementwise, binary, unary
 from dltrain.autodiff.ops.exponential import log
 from dltrain.autodiff.ops.logic import equal, greater, less, where
+from dltrain.autodiff.properties import is_all
 from dltrain.autodiff.spec import Array
 
 __all__ = ["abs", "add", "divide", "floor", "maximum", "minimum"]
 __all__ += ["multiply", "negative", "power", "sign", "square", "subtract"]
+
+
+class Scaling(Elementwise, abstract=True):
+    """What multiplies or divides, and therefore may scale an array by a single number."""
+
+    def reassociated(self, node: Any, own: Collection[Any]) -> Any:
+        """(x scaled by a) scaled by b, as x scaled by one number: a b, a / b or b / a."""
+        scaled, b = _scaling(node)
+        if scaled not in own or (scaling := _scaling(scaled))[0] is None:
+            return node
+        x, a = scaling
+        divides = isinstance(scaled.op, Divide), isinstance(self, Divide)
+        if divides == (True, False):
+            a, b = b, a
+        factor = node.replaced(Multiply() if divides[0] == divides[1] else Divide(), a, b)
+        return node.replaced(Divide() if all(divides) else Multiply(), x, factor)
+
+
+def _scaling(node: Any) -> tuple[Any, Any]:
+    """What the node multiplies or divides by a single number, and that; None if it does anything else."""
+    if node.spec.rank and isinstance(node.op, Scaling):
+        one, other = node.inputs
+        if not other.spec.rank:
+            return one, other
+        if not one.spec.rank and not isinstance(node.op, Divide):
+            return other, one
+    return None, None
 
 
 class Add(Arithmetic):
@@ -36,27 +64,30 @@ class Subtract(Arithmetic):
 
     formula = "{0} - {1}"
     ufunc = np.subtract
+    neutral = (None, 0)
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return upstream, -upstream
 
 
-class Multiply(Arithmetic):
+class Multiply(Scaling, Arithmetic):
     """a b, element by element."""
 
     formula = "{0} * {1}"
     ufunc = np.multiply
+    neutral = (1, 1)
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs
         return upstream * b, upstream * a
 
 
-class Divide(FloatElementwise):
+class Divide(Scaling, FloatElementwise):
     """a / b; float32 or float64. Division by 0 gives inf or nan."""
 
     formula = "{0} / {1}"
     ufunc = np.divide
+    neutral = (None, 1)
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         _, b = node.inputs
@@ -68,6 +99,11 @@ class Negative(Arithmetic):
 
     formula = "-{0}"
     ufunc = np.negative
+
+    def simplified(self, node: Any) -> Any:
+        """Of the negative of x: x."""
+        (x,) = node.inputs
+        return x.inputs[0] if isinstance(x.op, Negative) else super().simplified(node)
 
     def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return -upstream
@@ -92,6 +128,7 @@ class Power(FloatElementwise):
 
     formula = "pow{F}({0}, {1})"
     ufunc = np.power
+    neutral = (None, 1)
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs
@@ -103,6 +140,15 @@ class ScaledPower(FloatElementwise):
 
     formula = "{0} == 0 ? 0 : {0} * pow{F}({1}, {2})"
     in_place = False
+
+    def simplified(self, node: Any) -> Any:
+        """c x^1, of the derivative of x^2: c * x."""
+        node = super().simplified(node)
+        c, a, b = node.inputs
+        if is_all(b.op, 1) and c.op.constant is not None and c.op.constant.all():
+            multiplied = node.replaced(Multiply(), c, a)
+            return multiplied if multiplied.spec == node.spec else node
+        return node
 
     def compute(self, c: Array, a: Array, b: Array, *, out: Array) -> None:
         np.power(a, b, out=out)

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from dltrain.autodiff.graph import Op, Tensor, TensorLike
+from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.properties import is_all
 from dltrain.autodiff.spec import Array, Spec, as_array, broadcast_shapes
 from dltrain.errors import GraphError
 
@@ -23,9 +25,11 @@ class Elementwise(Op, abstract=True):
     first writes `out`, or say `in_place = False`.
     """
 
-    ufunc: ClassVar[np.ufunc | None] = None  # where one NumPy call is the whole kernel
-    in_place: ClassVar[bool] = True
+    is_elementwise = True
+    in_place = True
     formula: ClassVar[str | None] = None
+    neutral: ClassVar[tuple[int | None, ...]] = ()
+    """The number, for each of two inputs, with which the op gives the other input; None: there is none."""
 
     def expression(self) -> str | None:
         """The function in C, where the plan may compile it: {0}, {1}, ... are the inputs' numbers.
@@ -39,6 +43,19 @@ class Elementwise(Op, abstract=True):
         """One dtype, and the shape that all inputs broadcast to."""
         require_same_dtype(*inputs)
         return Spec(broadcast_shapes(*(spec.shape for spec in inputs)), inputs[0].dtype)
+
+    def simplified(self, node: Any) -> Any:
+        """Broadcasts that it does by itself, and neutral numbers, are left out."""
+        inputs = list(node.inputs)
+        for position, source in enumerate(inputs):
+            if source.op.is_broadcast:
+                inputs[position] = source.inputs[0]
+                if broadcast_shapes(*(other.spec.shape for other in inputs)) != node.spec.shape:
+                    inputs[position] = source
+        for number, source, other in zip(self.neutral, inputs, inputs[::-1], strict=False):
+            if number is not None and other.spec == node.spec and is_all(source.op, number):
+                return other
+        return node.with_inputs(tuple(inputs))
 
     def compute(self, *inputs: Any, **output: Any) -> None:
         assert self.ufunc is not None, f"{type(self).__name__} has neither a ufunc nor a kernel"
@@ -65,14 +82,39 @@ class FloatElementwise(Elementwise, abstract=True):
 
 @dataclass(frozen=True)
 class View(Op, abstract=True):
-    """The numbers of the first input, in another shape or order; free where NumPy can view them."""
+    """Numbers of the first input, in another shape or order: `view` says where they lie, and costs nothing.
 
-    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
-        """`x` as an array of `shape`; never changes it, copies only where no view exists."""
-        raise NotImplementedError(type(self).__name__)
+    Of an input that lies row by row, without gaps, there is always a view; of others there may be none.
+    """
+
+    is_view = True
 
     def compute(self, x: Array, *, out: Array) -> None:
-        np.copyto(out, self.view(x, out.shape))
+        layout = self.view(Layout.contiguous(x.shape), out.shape)
+        assert layout is not None, f"{type(self).__name__} has no view"
+        np.copyto(out, _lying(np.ascontiguousarray(x), layout))
+
+
+@dataclass(frozen=True)
+class Join(Op, abstract=True):
+    """The numbers of all inputs: `parts` says where in the result they lie.
+
+    An input that can be is computed right there, so that it costs nothing.
+    """
+
+    is_join = True
+
+    def compute(self, *inputs: Array, out: Array) -> None:
+        parts = self.parts(Layout.contiguous(out.shape), [x.shape for x in inputs])
+        for x, layout in zip(inputs, parts, strict=True):
+            np.copyto(_lying(out, layout), x)
+
+
+def _lying(memory: Array, layout: Layout) -> Array:
+    """The numbers of contiguous memory that lie there."""
+    size = memory.itemsize
+    strides = [stride * size for stride in layout.strides]
+    return np.ndarray(layout.shape, memory.dtype, memory, layout.offset * size, strides)
 
 
 class Unary(Protocol):

@@ -127,6 +127,11 @@ class Cast(Elementwise):
     def compute(self, x: Array, *, out: Array) -> None:
         np.copyto(out, x, casting="unsafe")
 
+    def simplified(self, node: Any) -> Any:
+        """To the dtype that x has: x."""
+        (x,) = node.inputs
+        return x if x.spec == node.spec else super().simplified(node)
+
     def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return cast(upstream, node.inputs[0].dtype)
 

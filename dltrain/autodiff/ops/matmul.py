@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -33,6 +34,10 @@ class Matmul(Op):
         if inner_a != inner_b:
             raise GraphError(f"the inner dimensions {inner_a} and {inner_b} differ")
         return a.with_shape((*broadcast_shapes(a.shape[:-2], b.shape[:-2]), rows, columns))
+
+    def operations(self, inputs: Sequence[Spec], output: Spec) -> int:
+        """2 n k m for [n, k] times [k, m]: a product and a sum each."""
+        return 2 * inputs[0].sizes[-2 if self.transpose_a else -1] * prod(output.sizes)
 
     def compute(self, a: Array, b: Array, *, out: Array) -> None:
         np.matmul(

@@ -129,6 +129,7 @@ class Size(Op):
 
     axes: tuple[int, ...]
     dtype: np.dtype[Any]
+    reads_shapes_only = True
 
     def infer(self, x: Spec) -> Spec:
         return Spec((), self.dtype)
@@ -148,12 +149,12 @@ def _count(x: Array, axes: Sequence[int]) -> int:
 class Extremum(Reduction, abstract=True):
     """The greatest or the least."""
 
-    ufunc: ClassVar[np.ufunc]
+    choice: ClassVar[np.ufunc]  # of two numbers
 
     def compute(self, x: Array, *, out: Array) -> None:
         if out.size and not _count(x, self.axes):
             raise GraphError(f"an empty axis has no {self.label}")
-        self.ufunc.reduce(x, axis=self.axes, out=out, keepdims=self.keepdims)
+        self.choice.reduce(x, axis=self.axes, out=out, keepdims=self.keepdims)
 
     def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         (x,) = node.inputs
@@ -169,7 +170,7 @@ class Max(Extremum):
         GraphError: an axis is empty (when it runs).
     """
 
-    ufunc = np.maximum
+    choice = np.maximum
 
 
 class Min(Extremum):
@@ -179,7 +180,7 @@ class Min(Extremum):
         GraphError: an axis is empty (when it runs).
     """
 
-    ufunc = np.minimum
+    choice = np.minimum
 
 
 class ReductionFunction(Protocol):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from dltrain.autodiff.dimensions import Dimension, Shape, listed, names_of, product, size_of
 from dltrain.autodiff.graph import Node, Tensor, TensorLike
+from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.leaves import StopGradient
 from dltrain.autodiff.ops.bases import View, operand
 from dltrain.autodiff.spec import (
-    Array,
     Spec,
     as_shape,
     broadcast_shapes,
@@ -35,8 +34,15 @@ class Reshape(View):
             raise _does_not_fit(x.shape, self.shape)
         return x.with_shape(self.shape)
 
-    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
+    def view(self, x: Layout, shape: tuple[int, ...]) -> Layout | None:
         return x.reshape(shape)
+
+    def simplified(self, node: Any) -> Any:
+        """To the shape that x has: x; of a reshape: of what that reshapes."""
+        (x,) = node.inputs
+        if x.spec == node.spec:
+            return x
+        return node.with_inputs(x.inputs) if isinstance(x.op, Reshape) else node
 
     def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return reshape(upstream, node.inputs[0].shape)
@@ -86,7 +92,7 @@ class Transpose(View):
             raise GraphError(f"{len(self.axes)} axes are listed for a tensor of rank {x.rank}")
         return x.with_shape(x.shape[axis] for axis in self.axes)
 
-    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
+    def view(self, x: Layout, shape: tuple[int, ...]) -> Layout | None:
         return x.transpose(self.axes)
 
     def gradient(self, node: Node, upstream: Tensor) -> Tensor:
@@ -146,14 +152,20 @@ class BroadcastTo(View):
     """Repeated along new axes and those of size 1."""
 
     shape: Shape
+    is_broadcast = True
 
     def infer(self, x: Spec) -> Spec:
         if broadcast_shapes(x.shape, self.shape) != self.shape:
             raise GraphError(f"it does not broadcast to {listed(self.shape)}")
         return x.with_shape(self.shape)
 
-    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
-        return np.broadcast_to(x, shape)
+    def view(self, x: Layout, shape: tuple[int, ...]) -> Layout | None:
+        return x.broadcast_to(shape)
+
+    def simplified(self, node: Any) -> Any:
+        """To the shape that x has: x."""
+        (x,) = node.inputs
+        return x if x.spec == node.spec else node
 
     def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         return upstream  # the reverse walk sums it back

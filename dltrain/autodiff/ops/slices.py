@@ -12,8 +12,9 @@ import numpy as np
 
 from dltrain.autodiff.dimensions import Dimension, Shape
 from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
+from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.ops.arithmetic import add
-from dltrain.autodiff.ops.bases import View, operand, operands, require_same_dtype
+from dltrain.autodiff.ops.bases import Join, View, operand, operands, require_same_dtype
 from dltrain.autodiff.ops.shape import reshape
 from dltrain.autodiff.spec import Array, Spec, normalize_axis
 from dltrain.errors import GraphError
@@ -51,9 +52,9 @@ class Slice(View):
                 )
         return x.with_shape(shape)
 
-    def view(self, x: Array, shape: tuple[int, ...]) -> Array:
+    def view(self, x: Layout, shape: tuple[int, ...]) -> Layout | None:
         try:
-            return _part(x, self.key)
+            return x.part(_index(self.key))
         except IndexError as error:  # of a named dimension
             raise GraphError(str(error)) from None
 
@@ -101,11 +102,9 @@ def _normal_part(part: Any) -> int | Range | None:
     raise GraphError(f"not an index: {part!r}", fix="use integers, slices, None and ...")
 
 
-def _part(x: Array, key: Key) -> Array:
-    """The view x[key], also where it is a single number."""
-    index = tuple(builtins.slice(*part) if isinstance(part, tuple) else part for part in key)
-    part: Array = x[(*index, Ellipsis)]
-    return part
+def _index(key: Key) -> tuple[int | builtins.slice | None, ...]:
+    """The key as Python has it."""
+    return tuple([builtins.slice(*part) if isinstance(part, tuple) else part for part in key])
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class Unslice(Op):
     def compute(self, *parts: Array, out: Array) -> None:
         out.fill(0)
         for key, part in zip(self.keys, parts, strict=True):
-            place = _part(out, key)
+            place = out[(*_index(key), Ellipsis)]
             np.add(place, part, out=place)
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor]:
@@ -143,7 +142,7 @@ def add_up(tensors: Sequence[Tensor]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Concat(Op):
+class Concat(Join):
     """The inputs one after the other along the axis."""
 
     axis: int
@@ -163,8 +162,13 @@ class Concat(Op):
             total += size
         return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
 
-    def compute(self, *inputs: Array, out: Array) -> None:
-        np.concatenate(inputs, axis=self.axis, out=out)
+    def parts(self, out: Layout, shapes: Sequence[tuple[int, ...]]) -> Sequence[Layout]:
+        places = []
+        start = 0
+        for shape in shapes:
+            places.append(Layout(shape, out.strides, out.offset + start * out.strides[self.axis]))
+            start += shape[self.axis]
+        return places
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         parts: list[Tensor | None] = []
@@ -194,18 +198,22 @@ def concat(tensors: Sequence[TensorLike], axis: int = 0, name: str | None = None
     return Concat(normalize_axis(axis, inputs[0].spec.rank))(*inputs, name=name)
 
 
-class Pack(Op):
+class Pack(Join):
     """The numbers of all inputs as one vector."""
 
     def infer(self, *inputs: Spec) -> Spec:
         require_same_dtype(*inputs)
         return inputs[0].with_shape([builtins.sum(math.prod(spec.sizes) for spec in inputs)])
 
-    def compute(self, *inputs: Array, out: Array) -> None:
-        start = 0
-        for x in inputs:
-            np.copyto(out[start : start + x.size].reshape(x.shape), x)
-            start += x.size
+    def parts(self, out: Layout, shapes: Sequence[tuple[int, ...]]) -> Sequence[Layout]:
+        (step,) = out.strides
+        places = []
+        start = out.offset
+        for shape in shapes:
+            strides = Layout.contiguous(shape).strides
+            places.append(Layout(shape, tuple([stride * step for stride in strides]), start))
+            start += math.prod(shape) * step
+        return places
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         parts: list[Tensor | None] = []

@@ -72,6 +72,10 @@ class Softmax(AlongAxis):
 
     fill = staticmethod(_softmax)
 
+    @property
+    def logarithm(self) -> LogSoftmax:
+        return LogSoftmax(self.axis)
+
     def gradient(self, node: Node, upstream: Tensor) -> Tensor:
         """p (u - sum(u p)); the parts of u that are v / p, as log(p) gives them, are v - p sum(v).
 

@@ -21,22 +21,14 @@ TASK_ELEMENTS = 8192  # numbers of a task: some microseconds
 Strides = tuple[int, ...]  # of one array, in elements, one for each loop; 0 where it is broadcast
 
 
-@C.lowering(Elementwise)
+@C.lowering(Elementwise, Copy)
 def group_call(work: Instruction, _: C) -> CCall | None:
     """The call of a loop over the group; a large one is cut into tasks."""
-    if not all(isinstance(node.op, Elementwise) and node.op.expression() for node in work.nodes):
+    if not all(node.op.is_elementwise and node.op.expression() for node in work.nodes):
         return None
     function = CFunction(work)
     split = prod(work.nodes[0].spec.sizes) >= 2 * TASK_ELEMENTS
     write_group(function, work.nodes, work.arrays, split=split)
-    return function
-
-
-@C.lowering(Copy)
-def copy_call(work: Instruction, _: C) -> CCall:
-    """The call of the loops that copy."""
-    function = CFunction(work)
-    write_copy(function, *work.inputs, *work.outputs)
     return function
 
 
@@ -79,19 +71,6 @@ def write_group(
             values[node] = _constant(function, node, _expression(node, values))
         for node in results:
             function.line(f"{places[node].element(indices)} = {values[node]};")
-
-
-def write_copy(function: CFunction, source: Array, target: Array) -> None:
-    """Write the loops that copy `source` to `target`, of the same shape and dtype."""
-    if source.size == 0:
-        return
-    loops, (source_strides, target_strides) = merged_loops(target.shape, [source, target])
-    with function.block(), ExitStack() as nest:
-        sizes = [function.size(size) for size in loops]
-        read = _Place(function, source, source_strides, write=False)
-        written = _Place(function, target, target_strides, write=True)
-        indices = [nest.enter_context(function.loop(size, parallel=True)) for size in sizes]
-        function.line(f"{written.element(indices)} = {read.element(indices)};")
 
 
 def merged_loops(shape: Sequence[int], arrays: Sequence[Array]) -> tuple[list[int], list[Strides]]:
@@ -145,7 +124,6 @@ def _constant(function: CFunction, node: Node, value: str) -> str:
 
 
 def _expression(node: Node, values: Mapping[Node, str]) -> str:
-    assert isinstance(node.op, Elementwise)
     template = node.op.expression()
     assert template is not None
     suffix = "f" if node.inputs[0].spec.dtype == np.float32 else ""

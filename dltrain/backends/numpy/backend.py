@@ -7,7 +7,6 @@ from functools import partial
 from typing import ClassVar
 
 from dltrain.autodiff.graph import Op
-from dltrain.autodiff.ops.bases import Elementwise
 from dltrain.autodiff.spec import Array
 from dltrain.backends.backend import Backend, Call, Table, call_of
 from dltrain.backends.scratch import Scratch
@@ -26,9 +25,11 @@ class NumPy(Backend):
 
 def kernel(node: Node, arrays: Mapping[Node, Array], others: Sequence[Node] = ()) -> Callable[[], object]:
     """The node's kernel bound to its arrays; `others` are its other outputs."""
-    ufunc = node.op.ufunc if isinstance(node.op, Elementwise) else None
+    inputs = [arrays[source] for source in node.inputs]
+    if isinstance(node.op, Copy):
+        return copying(inputs[0], arrays[node])
     out = (arrays[node], *(arrays[other] for other in others)) if others else arrays[node]
-    return partial(ufunc or node.op.compute, *(arrays[source] for source in node.inputs), out=out)
+    return partial(node.op.ufunc or node.op.compute, *inputs, out=out)
 
 
 def copying(source: Array, target: Array) -> Callable[[], object]:
@@ -40,9 +41,3 @@ def copying(source: Array, target: Array) -> Callable[[], object]:
 def kernel_calls(work: Instruction, _: Scratch) -> list[Call]:
     """The call of the op's kernel."""
     return [call_of(work, kernel(work.node, work.arrays, work.nodes[1:]))]
-
-
-@NumPy.lowering(Copy)
-def copy_calls(work: Instruction, _: Scratch) -> list[Call]:
-    """The call that copies."""
-    return [call_of(work, copying(*work.inputs, *work.outputs))]

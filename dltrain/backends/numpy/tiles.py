@@ -82,7 +82,6 @@ def _must_be_staged(group: Group, inputs: Mapping[Node, Array], results: Mapping
     staged = set()
     for position, node in enumerate(group):
         if node in results:
-            assert isinstance(node.op, Elementwise)
             readers = group[position + 1 :] if node.op.in_place else group[position:]
             if any(
                 source in inputs and np.may_share_memory(inputs[source], results[node])
@@ -99,7 +98,6 @@ def _rows_in_use(group: Group, results: Mapping[Node, Array], staged: set[Node])
     rows: dict[Node, int] = {}
     free: list[int] = []
     for position, node in enumerate(group):
-        assert isinstance(node.op, Elementwise)
         ending = [
             source
             for source in dict.fromkeys(node.inputs)

@@ -1,0 +1,89 @@
+"""What a compiler asks of an op: whoever compiles a graph needs to know no op by its class."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dltrain.autodiff.layout import Layout
+from dltrain.autodiff.spec import Array, Spec
+
+
+class Properties:
+    """Those of an op that has none of them.
+
+    A rule (`simplified`, `reassociated`) is given a node of the compiler: with `op`, `inputs` (nodes), `spec`
+    (whose dimensions are all sizes), `with_inputs(inputs)`, and `replaced(op, *inputs)`, which is a new node.
+    """
+
+    is_leaf: ClassVar[bool] = False
+    """Whether the value is there before anything is computed."""
+
+    is_elementwise: ClassVar[bool] = False
+    """See `Elementwise`."""
+
+    is_view: ClassVar[bool] = False
+    """See `View`."""
+
+    is_join: ClassVar[bool] = False
+    """See `Join`."""
+
+    is_broadcast: ClassVar[bool] = False
+    """Whether it only repeats its input, as elementwise ops do by themselves."""
+
+    reads_shapes_only: ClassVar[bool] = False
+    """Whether the result depends on the inputs' shapes, and on nothing else of them."""
+
+    in_place: ClassVar[bool] = False
+    """Whether `out` may be the memory of an input of the same shape and dtype."""
+
+    ufunc: ClassVar[np.ufunc | None] = None
+    """The NumPy function that is the whole kernel, if there is one."""
+
+    @property
+    def constant(self) -> Array | None:
+        """The value, where it is fixed in the graph."""
+        return None
+
+    @property
+    def logarithm(self) -> Any:
+        """The op that gives the result's logarithm, finite where that underflows to 0; None: no op does."""
+        return None
+
+    def view(self, x: Layout, shape: tuple[int, ...]) -> Layout | None:
+        """Where the result's numbers lie among those of `x`, the first input; None: they must be computed."""
+        return None
+
+    def parts(self, out: Layout, shapes: Sequence[tuple[int, ...]]) -> Sequence[Layout]:
+        """Where in the result the inputs lie, whose shapes these are."""
+        return ()
+
+    def expression(self) -> str | None:
+        """Of an elementwise op the function in C, see `Elementwise`; None: only the kernel computes it."""
+        return None
+
+    def operations(self, inputs: Sequence[Spec], output: Spec) -> int:
+        """Floating-point operations, where they are many more than numbers are read and written; else 0."""
+        return 0
+
+    def simplified(self, node: Any) -> Any:
+        """What has the same bits as the node, and is cheaper; the node itself where there is nothing."""
+        return node
+
+    def reassociated(self, node: Any, own: Collection[Any]) -> Any:
+        """What equals the node but for rounding, and is cheaper; the node itself where there is nothing.
+
+        Arguments:
+            own: those of its inputs that nobody else reads, so that they need not be computed.
+        """
+        return node
+
+
+def is_all(op: Properties, number: int) -> bool:
+    """Whether the op is a constant of nothing but this number; -0 is not 0."""
+    value = op.constant
+    if value is None or not value.size:
+        return False
+    return bool((value == number).all() and not np.signbit(value).any())

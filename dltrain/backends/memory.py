@@ -1,0 +1,27 @@
+"""Memory for what the compiler has planned."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dltrain.autodiff.spec import Array
+from dltrain.compiler.buffers import Buffer
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector registers
+
+
+def aligned_empty(nbytes: int) -> Array:
+    """Uninitialised bytes that begin on a cache line."""
+    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + nbytes]
+
+
+def array_of(buffer: Buffer) -> Array:
+    """The array in the buffer's place; its block gets memory with the first array that lies in it."""
+    block, layout, dtype = buffer
+    if block.memory is None:
+        block.memory = aligned_empty(block.nbytes)
+    size = dtype.itemsize
+    strides = [stride * size for stride in layout.strides]
+    return np.ndarray(layout.shape, dtype, block.memory, layout.offset * size, strides)
