@@ -9,6 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "dltrain"
 BASE = {"places", "errors"}
 CORE = BASE | {"files", "autodiff", "config"}
+TASK = CORE | {"task"}
 RECIPE = {"layers", "metrics", "costs", "optimizers", "datasets"}
 RUNNING = {"compiler", "backends", "execution"}
 MAY_IMPORT = {
@@ -22,12 +23,13 @@ MAY_IMPORT = {
     "aliases": set(),
     "config": BASE | {"aliases", "files"},
     "summary": CORE - {"config"},
-    **dict.fromkeys(sorted(RECIPE), CORE),
-    "models": CORE | RECIPE,
-    "training": CORE | RECIPE | RUNNING | {"models"},
-    "runs": CORE | RECIPE | RUNNING | {"models", "training", "summary"},
-    "inspection": CORE | RECIPE | RUNNING | {"models", "training", "runs"},
-    "cli": CORE | RECIPE | RUNNING | {"models", "training", "runs", "inspection"},
+    "task": CORE,
+    **dict.fromkeys(sorted(RECIPE), TASK),
+    "models": TASK | RECIPE,
+    "training": TASK | RECIPE | RUNNING | {"models"},
+    "runs": TASK | RECIPE | RUNNING | {"models", "training", "summary"},
+    "inspection": TASK | RECIPE | RUNNING | {"models", "training", "runs"},
+    "cli": TASK | RECIPE | RUNNING | {"models", "training", "runs", "inspection"},
 }
 COMMAND_LINE_ONLY = {"click", "tqdm"}
 

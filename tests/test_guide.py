@@ -9,9 +9,10 @@ import pytest
 import dltrain as dl
 from dltrain.autodiff.graph import Op
 from dltrain.errors import GraphError
+from dltrain.task import Bernoulli
 
 GUIDE = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
-OP, OPTIMIZER, DATASET = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+OP, OPTIMIZER, METRIC, DATASET = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,16 @@ def test_the_optimizer_takes_the_step_of_its_formula():
         session = dl.Session()
         session.run(update)
     np.testing.assert_allclose(session.value(w), [0.9, -1.9])
+
+
+def test_the_metric_is_a_ratio_of_sums():
+    names = {"__name__": "guide"}
+    exec(METRIC, names)
+    with dl.Graph():
+        scores, target = dl.placeholder("float32", ("batch", 3)), dl.placeholder("float32", ("batch", 3))
+        sums = names["Jaccard"]().build(Bernoulli(scores), target)
+        feeds = {scores: [[9.0, -9.0, 9.0]] * 4, target: [[1.0, 1.0, 0.0]] * 4}
+        assert names["Jaccard"]().figure(*dl.Session().run(list(sums), feeds)) == 1 / 3
 
 
 def test_the_data_set_is_split_and_batched():

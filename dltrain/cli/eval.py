@@ -31,13 +31,15 @@ def evaluate(run: str, split: str, checkpoint: str, as_json: bool, kernels: Kern
     RUN is a path, the beginning of a run's name below runs/, or latest. The loss is the cost without penalty.
     """
     trained = load_run(run, checkpoint, kernels=kernels)
-    figures, step = plain_figures(trained.evaluate(split)), trained.state.step
+    figures, step = trained.evaluate(split), trained.state.step
     if as_json:
-        click.echo(json.dumps({"split": split, "step": step, **figures}))
+        click.echo(json.dumps({"split": split, "step": step, **plain_figures(figures)}))
         return
-    click.echo(f"{split} {shown_result(figures)}  ({len(trained.data.splits[split])} examples, step {step})")
+    shown = shown_result(figures, trained.network.units)
+    click.echo(f"{split} {shown}  ({len(trained.data.splits[split])} examples, step {step})")
     for name, figure in figures.items():
-        if isinstance(figure, list):
+        if not isinstance(figure, float):
             click.echo(name)
-            for row in figure:
-                click.echo(" ".join(f"{number:6}" for number in row))
+            form = "6" if figure.dtype.kind == "i" else "6.4f"
+            for row in figure.reshape(-1, figure.shape[-1]).tolist():
+                click.echo(" ".join(f"{number:{form}}" for number in row))

@@ -114,7 +114,8 @@ def fit(
             finished = _train(run, shows, signals)
             figures = run.evaluate_best(dict.fromkeys(["test", *(each.split for each in required)]))
             if not quiet:
-                test = f"test {shown_result(figures['test'])}  (best checkpoint, step {finished.best_step})"
+                test = shown_result(figures["test"], run.network.units)
+                test = f"test {test}  (best checkpoint, step {finished.best_step})"
                 reason = [] if finished.reason == "completed" else [finished.reason]
                 result = [*reason, test, str(run.directory.path)]
             for requirement in required:

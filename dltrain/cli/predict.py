@@ -31,7 +31,7 @@ from dltrain.runs.api import load_run
     "target",
     type=UserPath(),
     required=True,
-    help="Of classes .csv, .json or .npy (probabilities); of reconstructions .npy or .png (grey pictures).",
+    help="Of classes and numbers .csv, .json or .npy; of reconstructions .npy or .png (grey pictures).",
 )
 @checkpoint_option
 @computing_options

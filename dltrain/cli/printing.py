@@ -57,15 +57,19 @@ def _scaled(number: int, base: int, units: list[str]) -> str:
     return f"{number / base**power:.1f} {units[power]}" if power else f"{number} {units[0]}"
 
 
-def shown_figures(figures: Mapping[str, Any], prefix: str = "") -> str:
-    """Figures that are one number; accuracies in per cent: `loss 0.0561  accuracy 98.41 %`."""
+def shown_figures(figures: Mapping[str, Any], units: Mapping[str, str], prefix: str = "") -> str:
+    """Figures that are one number; shares in per cent: `loss 0.0561  accuracy 98.41 %`.
+
+    Arguments:
+        units: of the figures, see `Metric`.
+    """
     return "  ".join(
-        f"{prefix}{name} " + (f"{100 * figure:.2f} %" if "accuracy" in name else f"{figure:.4g}")
+        f"{prefix}{name} " + (f"{100 * figure:.2f} %" if units.get(name) == "%" else f"{figure:.4g}")
         for name, figure in figures.items()
         if isinstance(figure, float)
     )
 
 
-def shown_result(figures: Mapping[str, Any]) -> str:
+def shown_result(figures: Mapping[str, Any], units: Mapping[str, str]) -> str:
     """As `shown_figures`, the loss last."""
-    return shown_figures(dict(sorted(figures.items(), key=lambda figure: figure[0] == "loss")))
+    return shown_figures(dict(sorted(figures.items(), key=lambda figure: figure[0] == "loss")), units)

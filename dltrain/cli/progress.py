@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ class Progress:
         self._style = style
         self._bar: tqdm[Any] | None = None
         self._epochs = 0
+        self._units: Mapping[str, str] = {}
 
     def report(self, record: Record) -> None:
         """Shows a record. Where stderr cannot be written, as when its terminal is gone, no more is shown."""
@@ -51,7 +53,7 @@ class Progress:
             case _ if self._style == "none":
                 pass
             case Started():
-                self._epochs = record.total_epochs
+                self._epochs, self._units = record.total_epochs, record.units
                 if self._style == "bar":
                     from tqdm import tqdm
 
@@ -75,9 +77,9 @@ class Progress:
             self._bar.close()
 
     def _line(self, record: EpochDone) -> str:
-        figures = shown_figures(record.train, "train ")
+        figures = shown_figures(record.train, self._units, "train ")
         if record.validation:
-            figures += "  " + shown_figures(record.validation, "validation ")
+            figures += "  " + shown_figures(record.validation, self._units, "validation ")
         return (
             f"epoch {record.epoch}/{self._epochs}  step {record.step}  {figures}  "
             f"{record.seconds:.1f} s  {record.examples_per_second:,.0f} examples/s"

@@ -41,6 +41,7 @@ class Component(Section):
     `class Adam(Optimizer, name="adam")` puts a class into it. A class with neither is abstract.
     """
 
+    _kinds: ClassVar[list[type[Component]]] = []  # the base class of every kind
     _registry: ClassVar[dict[str, type[Component]]] = {}  # of the kind
 
     def __init_subclass__(cls, *, kind: str | None = None, name: str | None = None, **kwargs: Any) -> None:
@@ -48,6 +49,7 @@ class Component(Section):
         cls.component_name = name or ""
         if kind is not None:
             cls.component_kind, cls._registry = kind, {}
+            Component._kinds.append(cls)
         if name is None:
             return
         if not cls.component_kind:
@@ -71,7 +73,7 @@ class Component(Section):
     @staticmethod
     def registered_kinds() -> dict[type[Component], dict[str, type[Component]]]:
         """The base class of every kind (`component_kind` is its word) -> name -> class."""
-        return {base: base.registered() for base in Component.__subclasses__() if base.component_kind}
+        return {base: base.registered() for base in Component._kinds}
 
     @classmethod
     def registered(cls) -> dict[str, type[Self]]:

@@ -6,14 +6,15 @@ from pydantic import Field
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
-from dltrain.costs.cost import CostOfFeatures, Prediction
+from dltrain.costs.cost import CostOfFeatures
+from dltrain.task import Prediction
 
 
 class Mse(CostOfFeatures, name="mse"):
     """Mean squared error, mean of (y - t)^2 over the features: of an autoencoder, per pixel (Gauss, 1809)."""
 
     def per_feature(self, prediction: Prediction, target: Tensor) -> Tensor:
-        return ops.square(prediction.output - target)
+        return ops.square(prediction.value - target)
 
 
 class Mae(CostOfFeatures, name="mae"):
@@ -22,7 +23,7 @@ class Mae(CostOfFeatures, name="mae"):
     """
 
     def per_feature(self, prediction: Prediction, target: Tensor) -> Tensor:
-        return ops.abs(prediction.output - target)
+        return ops.abs(prediction.value - target)
 
 
 class Huber(CostOfFeatures, name="huber"):
@@ -33,6 +34,6 @@ class Huber(CostOfFeatures, name="huber"):
     delta: float = Field(default=1.0, gt=0, description="distance from which the cost grows linearly")
 
     def per_feature(self, prediction: Prediction, target: Tensor) -> Tensor:
-        distance = ops.abs(prediction.output - target)
+        distance = ops.abs(prediction.value - target)
         quadratic = ops.minimum(distance, self.delta)
         return quadratic * (distance - 0.5 * quadratic)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -20,12 +19,12 @@ from dltrain.datasets.file_digest import FileDigest
 from dltrain.datasets.order import validation_choice
 from dltrain.datasets.reading import described
 from dltrain.datasets.split import Split
-from dltrain.errors import ConfigError, DataError, DltrainWarning
+from dltrain.datasets.targets import READERS, Stored
+from dltrain.errors import ConfigError, DataError
 from dltrain.places import Key
+from dltrain.task import InputTarget, Target
 
-Target = Literal["label", "input"]
 BLOCK_VALUES = 2**18  # how many inputs are checked at a time
-MOST_CLASSES = 10**6  # a label beyond is a mistake, such as an identifier, and no model could be as wide
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +33,15 @@ class Examples:
 
     Attributes:
         inputs: [examples, *input_shape], uint8 or floating.
-        labels: [examples], integers; None when the target is the input.
-        inputs_source, labels_source: where they come from, for errors.
+        targets: [examples, ...], as `Dataset.target` says; None when that is the input.
+        inputs_source, targets_source: where they come from, for errors.
         files: digests of the files that were read, taken before; empty if they come from none.
     """
 
     inputs: NDArray[Any]
-    labels: NDArray[Any] | None
+    targets: NDArray[Any] | None
     inputs_source: str
-    labels_source: str
+    targets_source: str
     files: tuple[FileDigest, ...] = ()
 
 
@@ -53,14 +52,12 @@ class Data:
     Attributes:
         splits: "train", "validation" (absent if its size is 0) and "test".
         input_shape: of one example, such as (28, 28).
-        classes: labels are 0 to classes - 1; None when the target is the input.
         target: what the model is to give.
         files: a digest of each file that was read, in the order of reading; empty if there is none.
     """
 
     splits: Mapping[str, Split]
     input_shape: tuple[int, ...]
-    classes: int | None
     target: Target
     files: tuple[FileDigest, ...] = ()
 
@@ -79,14 +76,21 @@ class Dataset(Component, kind="dataset"):
         gt=0,
         description="what stored values are multiplied by; null for 1/255 if they are bytes, else 1",
     )
-    target: Target = Field(
-        default="label", description="what the model is to give: 'label', or its own 'input' (an autoencoder)"
+    target: Literal["label", "positions", "multi_label", "numbers", "input"] = Field(
+        default="label",
+        description="what the model is to give: 'label', one of several classes; 'positions', one at each "
+        "position; 'multi_label', several, each 0 or 1; 'numbers'; or its own 'input' (an autoencoder)",
     )
 
     @field_validator("*", mode="after")
     @classmethod
     def _expand_user(cls, value: Any) -> Any:
         return Path(os.path.expanduser(value)) if isinstance(value, Path) else value
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether targets are to be read, which is not so where they are the inputs."""
+        return self.target != "input"
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -99,7 +103,7 @@ class Dataset(Component, kind="dataset"):
 
     @abstractmethod
     def read(self) -> tuple[Examples, Examples]:
-        """The training and the test examples, unchecked; labels are None when the target is the input.
+        """The training and the test examples, unchecked; targets are None unless `has_targets`.
 
         Raises DataError when a file is missing or damaged.
         """
@@ -114,36 +118,41 @@ class Dataset(Component, kind="dataset"):
             DataError: a file is missing or damaged, or they do not fit each other.
             ConfigError: `validation_size` leaves nothing to train on.
         """
-        train, test = (_checked(part) for part in self.read())
+        train, test = self.read()
+        for part in (train, test):
+            _check_inputs(part.inputs, part.inputs_source)
         input_shape = train.inputs.shape[1:]
         if test.inputs.shape[1:] != input_shape or _is_bytes(test.inputs) != _is_bytes(train.inputs):
             of_train, of_test = (described(x.shape[1:], x.dtype) for x in (train.inputs, test.inputs))
             why = f"an example is {of_test}, but {of_train} in training"
             fix = "bring them to the same shape and type"
             raise DataError("training and test inputs differ", where=test.inputs_source, why=why, fix=fix)
-        classes = None
-        if train.labels is not None:
-            classes = self.known_classes or int(train.labels.max()) + 1
-            for part in (train, test):
-                if part.labels is not None and part.labels.max() >= classes:
-                    why = f"a label is {part.labels.max()}, but the classes are 0 to {classes - 1}"
-                    fix = (
-                        "correct the labels" if self.known_classes else "correct these or the training labels"
-                    )
-                    raise DataError("label out of range", where=part.labels_source, why=why, fix=fix)
-            _warn_of_empty_classes(train.labels, classes, train.labels_source)
+        target, (train_targets, test_targets) = self._targets([train, test])
         for part in (train, test):
             self._check_scale(part)
         scale = self.input_scale(train.inputs.dtype)
         choice = validation_choice(len(train.inputs), self._size_of_validation(train))
         splits = {
-            name: Split(train.inputs, train.labels, rows, scale)
+            name: Split(train.inputs, train_targets, rows, scale)
             for name, rows in zip(("train", "validation"), choice, strict=True)
             if len(rows)
         }
-        splits["test"] = Split(test.inputs, test.labels, np.arange(len(test.inputs)), scale)
+        splits["test"] = Split(test.inputs, test_targets, np.arange(len(test.inputs)), scale)
         files = tuple(dict.fromkeys(train.files + test.files))
-        return Data(splits, input_shape, classes, self.target, files)
+        return Data(splits, input_shape, target, files)
+
+    def _targets(self, parts: Sequence[Examples]) -> tuple[Target, list[NDArray[Any] | None]]:
+        """What is asked for, and the targets of the parts as they are fed; see `load` for errors."""
+        found = [Stored(each.targets, each.targets_source) for each in parts if each.targets is not None]
+        if not self.has_targets:
+            return InputTarget(parts[0].inputs.shape[1:]), [None for _ in parts]
+        target = READERS[self.target](found, self.known_classes)
+        for part, stored in zip(parts, found, strict=True):
+            if len(part.inputs) != len(stored.array):
+                why = f"{len(stored.array)} labels for {len(part.inputs)} inputs in {part.inputs_source}"
+                fix = "give files that belong together"
+                raise DataError("inputs and labels differ in number", where=stored.source, why=why, fix=fix)
+        return target, [stored.array.astype(target.dtype) for stored in found]
 
     def input_scale(self, dtype: np.dtype[Any]) -> float:
         """What inputs stored as `dtype` are multiplied by."""
@@ -171,28 +180,6 @@ class Dataset(Component, kind="dataset"):
         return size
 
 
-def _checked(part: Examples) -> Examples:
-    """The same examples, inputs as they are and labels as int64."""
-    _check_inputs(part.inputs, part.inputs_source)
-    labels, where = part.labels, part.labels_source
-    if labels is None:
-        return part
-    if labels.ndim != 1 or labels.dtype.kind not in "ui":
-        why = f"it holds {described(labels.shape, labels.dtype)}"
-        fix = "give the number of each example's class, from 0"
-        raise DataError("labels must be one integer an example", where=where, why=why, fix=fix)
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= MOST_CLASSES:
-        why = f"a label is {lowest if lowest < 0 else highest}"
-        fix = f"number the classes from 0; at most {MOST_CLASSES}"
-        raise DataError("label out of range", where=where, why=why, fix=fix)
-    if len(part.inputs) != len(labels):
-        why = f"{len(labels)} labels for {len(part.inputs)} inputs in {part.inputs_source}"
-        fix = "give files that belong together"
-        raise DataError("inputs and labels differ in number", where=where, why=why, fix=fix)
-    return replace(part, labels=labels.astype(np.int64))
-
-
 def _check_inputs(inputs: NDArray[Any], source: str) -> None:
     """Raises DataError unless the inputs are bytes, or floating and finite in float32."""
     if inputs.ndim < 2:
@@ -217,16 +204,3 @@ def _check_inputs(inputs: NDArray[Any], source: str) -> None:
 
 def _is_bytes(inputs: NDArray[Any]) -> bool:
     return inputs.dtype == np.uint8
-
-
-def _warn_of_empty_classes(labels: NDArray[np.int64], classes: int, source: str) -> None:
-    empty = np.flatnonzero(np.bincount(labels, minlength=classes) == 0)
-    if not len(empty):
-        return
-    if labels.min() == 1:
-        why = f"its labels are 1 to {labels.max()}"
-        line = f"no example of class 0: {source}: {why}; number the classes from 0"
-    else:
-        named = ", ".join(map(str, empty[:5])) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
-        line = f"no example of some classes: {source}: of 0 to {classes - 1} it lacks {named}"
-    warnings.warn(DltrainWarning(line), stacklevel=3)

@@ -53,15 +53,15 @@ class Idx(Dataset, name="idx"):
     @model_validator(mode="after")
     def _labels_are_given(self) -> Self:
         for key in ("train_labels", "test_labels"):
-            if self.target == "label" and getattr(self, key) is None:
+            if self.has_targets and getattr(self, key) is None:
                 fix = "name the file, or set 'target: input'"
                 raise ConfigError(f"{key} is missing", where=Key(key), fix=fix)
         return self
 
     def read(self) -> tuple[Examples, Examples]:
         return (
-            read_part(self.train_images, self.train_labels if self.target == "label" else None),
-            read_part(self.test_images, self.test_labels if self.target == "label" else None),
+            read_part(self.train_images, self.train_labels if self.has_targets else None),
+            read_part(self.test_images, self.test_labels if self.has_targets else None),
         )
 
 
@@ -70,9 +70,9 @@ def read_part(images: Path, labels: Path | None) -> Examples:
     files = tuple(FileDigest.of(path) for path in (images, labels) if path)
     return Examples(
         inputs=read_idx(images, keep_decompressed=True),
-        labels=read_idx(labels, keep_decompressed=True) if labels else None,
+        targets=read_idx(labels, keep_decompressed=True) if labels else None,
         inputs_source=str(images),
-        labels_source=str(labels),
+        targets_source=str(labels),
         files=files,
     )
 

@@ -31,7 +31,7 @@ class Mnist(Dataset, name="mnist"):
         return self._read_part(train_images, train_labels), self._read_part(test_images, test_labels)
 
     def _read_part(self, images: PublishedFile, labels: PublishedFile) -> Examples:
-        return read_part(self._find(images), self._find(labels) if self.target == "label" else None)
+        return read_part(self._find(images), self._find(labels) if self.has_targets else None)
 
     def _find(self, file: PublishedFile) -> Path:
         path = file.find(self.root)

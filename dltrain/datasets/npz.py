@@ -39,8 +39,8 @@ HEADER_READERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.r
 class Npz(Dataset, name="npz"):
     """A data set in one NumPy file with the arrays x_train, y_train, x_test and y_test.
 
-    Inputs are uint8 or floating, one an entry of the first dimension; labels are integers, and not needed
-    when the target is the input.
+    Inputs are uint8 or floating, one an entry of the first dimension; labels are integers, other targets any
+    numbers, and none are needed when the target is the input.
     """
 
     path: Path = Field(description="the .npz file")
@@ -50,12 +50,12 @@ class Npz(Dataset, name="npz"):
         return self._read_part("train", files), self._read_part("test", files)
 
     def _read_part(self, part: str, files: tuple[FileDigest, ...]) -> Examples:
-        inputs, labels = f"x_{part}", f"y_{part}"
+        inputs, targets = f"x_{part}", f"y_{part}"
         return Examples(
             inputs=read_npz_array(self.path, inputs),
-            labels=read_npz_array(self.path, labels) if self.target == "label" else None,
+            targets=read_npz_array(self.path, targets) if self.has_targets else None,
             inputs_source=f"{inputs} in {self.path}",
-            labels_source=f"{labels} in {self.path}",
+            targets_source=f"{targets} in {self.path}",
             files=files,
         )
 

@@ -88,7 +88,9 @@ class Split:
             IndexError: a position is beyond the split.
         """
         inputs = np.empty((len(index), *self._inputs.shape[1:]), np.float32)
-        labels = None if self._labels is None else np.empty(len(index), np.int64)
+        labels = None
+        if self._labels is not None:
+            labels = np.empty((len(index), *self._labels.shape[1:]), self._labels.dtype)
         for start in range(0, len(index), AT_ONCE):
             part = slice(start, start + AT_ONCE)
             self.gather(index[part], inputs=inputs[part], targets=None if labels is None else labels[part])

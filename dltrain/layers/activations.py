@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from pydantic import Field
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
 from dltrain.config import Component
+from dltrain.task import Bernoulli, Categorical, Point, Prediction
 
 
 class Activation(Component, kind="activation"):
-    """A function of a tensor that keeps its shape."""
+    """A function of a tensor that keeps its shape.
+
+    Attributes:
+        prediction: what it means at the end of a model.
+        elementwise: whether each number depends on one number alone.
+    """
+
+    prediction: ClassVar[type[Prediction]] = Point
+    elementwise: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor:
@@ -67,6 +77,8 @@ class Softplus(_Op, name="softplus"):
 class Sigmoid(_Op, name="sigmoid"):
     """1 / (1 + exp(-x)), the logistic function (Rumelhart et al., 1986)."""
 
+    prediction = Bernoulli
+
 
 class Tanh(_Op, name="tanh"):
     """The hyperbolic tangent (LeCun et al., Efficient BackProp, 1998, section 4.4)."""
@@ -74,3 +86,6 @@ class Tanh(_Op, name="tanh"):
 
 class Softmax(_Op, name="softmax"):
     """exp(x_i) / sum_j exp(x_j) over the last axis: probabilities of classes (Bridle, 1990)."""
+
+    prediction = Categorical
+    elementwise = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 from pydantic import Field
 
@@ -12,7 +13,7 @@ from dltrain.errors import GraphError
 from dltrain.layers.activations import Activation as ActivationFunction
 from dltrain.layers.activations import Linear
 from dltrain.layers.initializers import GlorotUniform, Initializer, Zeros
-from dltrain.layers.layer import Forward, Layer, VariableMaker, activated
+from dltrain.layers.layer import Forward, Layer, VariableMaker
 
 
 class Dense(Layer, name="dense"):
@@ -27,9 +28,8 @@ class Dense(Layer, name="dense"):
     kernel_initializer: Initializer = Field(default=GlorotUniform(), description="first values of the kernel")
     bias_initializer: Initializer = Field(default=Zeros(), description="first values of the bias")
 
-    @property
-    def final_activation(self) -> ActivationFunction:
-        return self.activation
+    def split(self) -> tuple[Self, ActivationFunction]:
+        return self.model_copy(update={"activation": Linear()}), self.activation
 
     def output(self, inputs: Spec) -> Spec:
         if inputs.rank != 2:
@@ -48,7 +48,7 @@ class Dense(Layer, name="dense"):
 
     def apply(self, x: Tensor, variables: Mapping[str, Tensor], *, training: bool) -> Forward:
         sums = x @ variables["kernel"]
-        return activated(self.activation, sums + variables["bias"] if self.use_bias else sums)
+        return Forward(self.activation(sums + variables["bias"] if self.use_bias else sums))
 
 
 class Activation(Layer, name="activation"):
@@ -56,9 +56,8 @@ class Activation(Layer, name="activation"):
 
     function: ActivationFunction = Field(description="the function, such as relu")
 
-    @property
-    def final_activation(self) -> ActivationFunction:
-        return self.function
+    def split(self) -> tuple[Self, ActivationFunction]:
+        return self.model_copy(update={"function": Linear()}), self.function
 
     def apply(self, x: Tensor, variables: Mapping[str, Tensor], *, training: bool) -> Forward:
-        return activated(self.function, x)
+        return Forward(self.function(x))

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from dltrain.autodiff.graph import Tensor, Updates, Variable, name_scope, source
 from dltrain.autodiff.spec import Spec
 from dltrain.config import Component
 from dltrain.errors import GraphError
-from dltrain.layers.activations import Activation
+from dltrain.layers.activations import Activation, Linear
 from dltrain.layers.initializers import Initializer, generator_for
 from dltrain.places import TOP, Key
 
@@ -22,27 +22,16 @@ LARGEST = 2**31  # numbers in one variable; a wrong size is refused before its m
 
 @dataclass(frozen=True)
 class Forward:
-    """What applying a layer or a model to a batch gives.
+    """What applying a layer to a batch gives.
 
     Attributes:
         output: float, `(batch, ...)`.
-        logits: the value before a final softmax or sigmoid, in the shape of `output`; None without one.
-        output_activation: "softmax" or "sigmoid", the function that made `output` from `logits`, else None.
         updates: of variables that follow the data in training (moving averages); commit them with the
             optimizer's.
     """
 
     output: Tensor
-    logits: Tensor | None = None
-    output_activation: str | None = None
     updates: Updates = field(default_factory=lambda: Updates(()))
-
-
-def activated(activation: Activation, x: Tensor) -> Forward:
-    """The activation's output; `x` is kept as logits where a cost can use them."""
-    if activation.component_name in ("softmax", "sigmoid"):
-        return Forward(activation(x), logits=x, output_activation=activation.component_name)
-    return Forward(activation(x))
 
 
 @dataclass(frozen=True)
@@ -80,12 +69,11 @@ class Layer(Component, kind="layer"):
     """
 
     keeps_values: ClassVar[bool] = False
-    """Whether the layer only arranges its input anew, so that logits stay logits."""
+    """Whether the layer only arranges its input anew."""
 
-    @property
-    def final_activation(self) -> Activation | None:
-        """The function that the output comes from, where it is an activation."""
-        return None
+    def split(self) -> tuple[Self, Activation]:
+        """The layer without the activation that it ends in, and that; the default ends in none."""
+        return self, Linear()
 
     def output(self, inputs: Spec) -> Spec:
         """Spec of the output; the default is that of `inputs`.

@@ -1,29 +1,33 @@
-"""mse and mae: how far the output is from a target of the same shape."""
+"""mse, mae and r2: how far the output is from a target of the same shape."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from math import nan
+from typing import Any, ClassVar
+
+import numpy as np
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
-from dltrain.metrics.metric import KEYS, Metric, Prediction
+from dltrain.autodiff.spec import Array
+from dltrain.metrics.metric import Mean, Metric, ones_like
+from dltrain.task import FloatTarget, Prediction, Target
 
 
-class _OfFeatures(Metric):
+class _OfFeatures(Mean):
     """The mean over examples and features of what each gives, for a target in the shape of the output."""
+
+    targets: ClassVar[tuple[type[Target], ...]] = (FloatTarget,)
 
     @abstractmethod
     def per_feature(self, difference: Tensor) -> Tensor:
         """What each feature gives, from output less target."""
 
-    def compute(self, prediction: Prediction, target: Tensor) -> Tensor:
-        if target.spec != prediction.output.spec:
-            why = f"the target is {target.spec}, the model's output {prediction.output.spec}"
-            fix = "set dataset.target to input, or use accuracy"
-            raise self.misfit("data set", *KEYS, why=why, fix=fix)
-        x = self.per_feature(prediction.output - target)
-        per_example = ops.mean(x, axis=range(1, x.spec.rank)) if x.spec.rank > 1 else x
-        return ops.mean(ops.cast(per_example, "float64"))  # so that batches combine exactly
+    def each(self, prediction: Prediction, target: Tensor) -> Tensor:
+        x = self.per_feature(prediction.value - target)
+        return ops.mean(x, axis=range(1, x.spec.rank)) if x.spec.rank > 1 else x
 
 
 class Mse(_OfFeatures, name="mse"):
@@ -38,3 +42,24 @@ class Mae(_OfFeatures, name="mae"):
 
     def per_feature(self, difference: Tensor) -> Tensor:
         return ops.abs(difference)
+
+
+class R2(Metric, name="r2"):
+    """Coefficient of determination, 1 - sum (y - t)^2 / sum (t - mean t)^2, the mean over the features
+    (Wright, 1921). Features whose targets are all equal but for rounding do not count; without others, nan.
+    """
+
+    higher_is_better: ClassVar[bool] = True
+    targets: ClassVar[tuple[type[Target], ...]] = (FloatTarget,)
+
+    def sums(self, prediction: Prediction, target: Tensor) -> Sequence[Tensor]:
+        t = ops.cast(target, "float64")
+        error = ops.square(ops.cast(prediction.value, "float64") - t)
+        return [ops.sum(x, axis=0) for x in (error, t, ops.square(t), ones_like(t))]
+
+    def figure(self, *totals: Any) -> float | Array:
+        error, total, square, count = map(np.asarray, totals)
+        variation = square - total**2 / count
+        varies = variation > 1e-12 * square
+        shares = 1 - error[varies] / variation[varies]
+        return float(shares.mean()) if shares.size else nan

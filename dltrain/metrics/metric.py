@@ -1,46 +1,84 @@
-"""Metric: a figure of how good a model is, that combines exactly over batches."""
+"""Metric: a figure of how good a model is, made of sums over the examples of a data set."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Literal, Protocol
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor, name_scope
-from dltrain.config import Component
-from dltrain.places import Key
+from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.spec import Array
+from dltrain.task import Prediction, TaskPart
 
-KEYS = Key("metrics"), Key("dataset", "target")  # of a metric and a data set that do not fit
 
-
-class Prediction(Protocol):
-    """What a metric needs to know of a model's output for a batch.
-
-    Attributes:
-        output: float, `(batch, ...)`.
-        logits: the value before a final softmax or sigmoid, in the shape of `output`, or None.
+class Metric(TaskPart, kind="metric"):
+    """Sums over examples, and the figure that is made of them: so it does not depend on how examples are cut
+    into batches, and may be a ratio of sums.
     """
 
+    unit: ClassVar[str] = ""
+    """`%` for a share, which is shown in per cent; else empty."""
+
+    higher_is_better: ClassVar[bool] = False
+    """Whether more of it is better: so the best checkpoint is found, unless `mode` is given."""
+
+    keeps_examples: ClassVar[bool] = False
+    """Whether `sums` gives numbers of each example, `(batch, ...)`, which are laid end to end, not added."""
+
     @property
-    def output(self) -> Tensor: ...
+    def label(self) -> str:
+        """Its name among the figures of a run, in which two metrics of a config differ."""
+        return self.component_name
+
     @property
-    def logits(self) -> Tensor | None: ...
-
-
-class Metric(Component, kind="metric"):
-    """A figure of a batch; that of many batches is found by `reduction`."""
-
-    reduction: ClassVar[Literal["mean", "sum"]] = "mean"
-    """How batches combine: "mean" weighs each batch by its number of examples, "sum" adds up."""
+    def is_number(self) -> bool:
+        """Whether the figure is one number, which can be watched and drawn as a curve; else an array."""
+        return True
 
     @abstractmethod
-    def compute(self, prediction: Prediction, target: Tensor) -> Tensor:
-        """The figure of a batch, as graph."""
+    def sums(self, prediction: Prediction, target: Tensor) -> Sequence[Tensor]:
+        """Of a batch, what adds up over batches.
 
-    def build(self, prediction: Prediction, target: Tensor) -> Tensor:
-        """The figure of a batch: a float64 scalar, or int64 counts where `reduction` is "sum".
+        Arguments:
+            prediction: one of `predictions`.
+            target: `(batch, ...)`, of one of `targets`.
 
         Raises:
-            ConfigError: the metric fits neither the model's output nor the data set's target.
+            ConfigError: the metric does not fit them.
         """
-        with target.graph, name_scope(self.component_name):
-            return self.compute(prediction, target)
+
+    @abstractmethod
+    def figure(self, *totals: Any) -> float | Array:
+        """The figure.
+
+        Arguments:
+            totals: of `sums`, in their order; Python numbers, or arrays of those that have dimensions.
+        """
+
+    def build(self, prediction: Prediction, target: Tensor) -> tuple[Tensor, ...]:
+        """`sums`, see there, in a name scope."""
+        with target.graph, name_scope(self.label):
+            return tuple(self.sums(prediction, target))
+
+
+class Mean(Metric):
+    """The mean of a number of each example, or of each position of it."""
+
+    @abstractmethod
+    def each(self, prediction: Prediction, target: Tensor) -> Tensor:
+        """The numbers, or truths, `(batch, ...)`; see `sums` for errors."""
+
+    def sums(self, prediction: Prediction, target: Tensor) -> Sequence[Tensor]:
+        x = ops.cast(self.each(prediction, target), "float64")  # so that batches add up exactly
+        return ops.sum(x), ops.sum(ones_like(x))
+
+    def figure(self, *totals: Any) -> float | Array:
+        total, count = totals
+        return float(total / count)
+
+
+def ones_like(x: Tensor) -> Tensor:
+    """A one for each number of a tensor, float64."""
+    return ops.broadcast_to(as_tensor(1.0, "float64"), x.shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import prod
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -18,6 +19,7 @@ from dltrain.layers.layer import BuiltLayer, VariableMaker
 from dltrain.layers.shapes import Flatten, Reshape, Sizes
 from dltrain.models.model import Model, chain
 from dltrain.places import Key
+from dltrain.task import InputTarget, Target
 
 
 class Autoencoder(Model, name="autoencoder"):
@@ -28,6 +30,8 @@ class Autoencoder(Model, name="autoencoder"):
     (Vincent et al., 2010, section 2.2).
     """
 
+    targets: ClassVar[tuple[type[Target], ...]] = (InputTarget,)
+
     encoder: Sizes = Field(min_length=1, description="sizes of the encoder's layers; the last is the code's")
     activation: Activation = Field(default=Relu(), description="function of all layers' sums but the last's")
     output_activation: Activation = Field(default=Sigmoid(), description="function of the last layer's sums")
@@ -37,11 +41,7 @@ class Autoencoder(Model, name="autoencoder"):
     kernel_initializer: Initializer = Field(default=GlorotUniform(), description="first values of kernels")
     bias_initializer: Initializer = Field(default=Zeros(), description="first values of biases")
 
-    def connect(self, inputs: Spec, classes: int | None, seed: int) -> Sequence[BuiltLayer]:
-        if classes is not None:
-            why = "the model reconstructs its input, but the target is the label"
-            fix = "set dataset.target to input, or the model to mlp"
-            raise self.misfit("data set", Key("model"), Key("dataset", "target"), why=why, fix=fix)
+    def connect(self, inputs: Spec, target: Target, seed: int) -> Sequence[BuiltLayer]:
         shape = inputs.with_shape(inputs.shape[1:]).sizes
         flatten = Flatten().build(inputs, seed, key=Key("model"))
         dense = partial(

@@ -25,7 +25,7 @@ from dltrain.files.plain import read_plain_file
 from dltrain.runs.damage import damaged_checkpoint, described
 from dltrain.training.state import Count
 
-FORMAT = 1
+FORMAT = 2
 STATE = "state.safetensors"
 MANIFEST = "checkpoint.json"
 
@@ -85,10 +85,26 @@ class Manifest(BaseModel):
                 why=f"its format is {version}, this version reads up to {FORMAT}",
                 fix="install a newer dltrain-numpy",
             )
+        if version < 2:
+            _name_target(document)
         try:
             return cls.model_validate(document)
         except ValidationError as error:
             raise damaged_checkpoint(path, described(error)) from None
+
+
+def _name_target(document: dict[str, Any]) -> None:
+    """Changes what format 1 said of a data set to what format 2 says: the target in place of its classes.
+
+    What is not as format 1 had it is left for those to refuse who read it.
+    """
+    trainer = document.get("trainer")
+    data = trainer.get("data") if isinstance(trainer, dict) else None
+    if isinstance(data, dict) and "classes" in data:
+        classes = data.pop("classes")
+        data["target"] = {"kind": "label", "classes": classes}
+        if classes is None:
+            data["target"] = {"kind": "input", "shape": data.get("input_shape")}
 
 
 def describe_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:

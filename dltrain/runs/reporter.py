@@ -72,7 +72,7 @@ class Reporter:
             case EpochDone():
                 self.metrics.append_epoch(record, hash_state(self.session.state()))
                 shape = self.data.input_shape  # of grey pictures, or of red, green and blue
-                if self.data.target == "input" and (len(shape) == 2 or shape[2:] == (3,)):
+                if self.data.target.is_input and (len(shape) == 2 or shape[2:] == (3,)):
                     self.events.validation.image("reconstruction", self._pictures(), record.step)
                 self.events.write_epoch(record)
             case Finished():
@@ -85,5 +85,5 @@ class Reporter:
         split = self.data.splits.get("validation", self.data.splits["train"])
         inputs = np.empty((min(PICTURES, len(split)), *self.data.input_shape), np.float32)
         split.gather(np.arange(len(inputs)), inputs=inputs)
-        outputs = self.session.run(self.network.output, {self.network.inputs: inputs})
+        outputs = self.session.run(self.network.prediction.value, {self.network.inputs: inputs})
         return np.concatenate([np.concatenate(list(images), axis=1) for images in (inputs, outputs)])

@@ -102,7 +102,7 @@ class Run:
             data = data or config.dataset.load()
             trained_on = DescribedData.of(data)
         self.config, self.trained_on, self._data, self._kernels = config, trained_on, data, kernels
-        self.network = build_network(config, tuple(trained_on.input_shape), trained_on.classes)
+        self.network = build_network(config, tuple(trained_on.input_shape), trained_on.target)
         self.state = TrainingState()
         if data is not None:  # it may be trained: all that is wrong is told before anything is written
             check_watched(self.network, data)
@@ -265,7 +265,8 @@ class Run:
     @property
     def _columns(self) -> dict[str, Sequence[str]]:
         figures = self.network.scalars if "validation" in self.data.splits else ()
-        return {"train": ["loss"], "validation": figures}
+        train = self.network.scalars if self.config.train.metrics else ["loss"]
+        return {"train": train, "validation": figures}
 
     def _open_files(self, metrics: MetricsFiles) -> None:
         events = EventFiles(self.directory.tensorboard, self.state.step)
@@ -404,7 +405,7 @@ class Run:
         return evaluate(self.data.splits[split])
 
     def predict(self, inputs: ArrayLike) -> Array:
-        """What the model gives: probabilities, float32[examples, classes], or reconstructions.
+        """What the model gives: probabilities, float32[examples, classes], numbers, or reconstructions.
 
         Arguments:
             inputs: [examples, *input_shape], or one example, uint8 or floating. They are scaled as the run's
@@ -421,11 +422,11 @@ class Run:
             fix = f"give uint8 or floating examples of {' x '.join(map(str, shape))}"
             raise DataError("inputs do not fit the model", where=repr(self), why=why, fix=fix)
         scale = np.float32(self.config.dataset.input_scale(inputs.dtype))
-        function = self.session.make_callable(self.network.output, [self.network.inputs])
+        function = self.session.make_callable(self.network.prediction.value, [self.network.inputs])
         batches = batches_of(np.arange(len(inputs)), self.config.train.evaluation_batch_size)
         with np.errstate(over="ignore"):
             parts = [function(inputs[index] * scale) for index in batches]
-        output = self.network.output.spec
+        output = self.network.prediction.value.spec
         none = np.empty((0, *output.with_shape(output.shape[1:]).sizes), np.float32)
         outputs = np.concatenate([none, *parts])
         finite = np.isfinite(outputs).all(axis=tuple(range(1, outputs.ndim)))

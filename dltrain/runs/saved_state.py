@@ -15,10 +15,10 @@ from dltrain.errors import ConfigError, RunError
 from dltrain.runs.checkpoints import Checkpoint
 from dltrain.runs.damage import damaged_checkpoint, described
 from dltrain.runs.directory import RunDirectory
+from dltrain.task import InputTarget, LabelTarget, MultiLabelTarget, NumbersTarget, PositionsTarget
+from dltrain.task.target import Size
 from dltrain.training.run_config import RunConfig
 from dltrain.training.state import Count, TrainingState
-
-Size = Annotated[int, Field(ge=1, lt=2**62, strict=True)]
 
 
 class _Plain(BaseModel):
@@ -29,22 +29,25 @@ class DescribedData(_Plain):
     """What of a data set must stay as it is while a run goes on."""
 
     input_shape: list[Size]
-    classes: Size | None
+    target: Annotated[
+        LabelTarget | PositionsTarget | MultiLabelTarget | NumbersTarget | InputTarget,
+        Field(discriminator="kind"),
+    ]
     examples: dict[str, Size]
 
     @classmethod
     def of(cls, data: Data) -> Self:
         examples = {name: len(split) for name, split in data.splits.items()}
-        return cls(input_shape=list(data.input_shape), classes=data.classes, examples=examples)
+        return cls(input_shape=list(data.input_shape), target=data.target, examples=examples)
 
     def check_same(self, data: Data) -> None:
         """Raises RunError when a data set is not of the form that the run was trained on."""
-        before, now = self.model_dump(), DescribedData.of(data).model_dump()
-        for key in before:
-            if now[key] != before[key]:
+        now = DescribedData.of(data)
+        for key, was in self:
+            if getattr(now, key) != was:
                 what = "the data set has changed since the run began"
                 fix = "put the original files back, or start a new run"
-                why = f"its {key.replace('_', ' ')} was {before[key]}, and is {now[key]}"
+                why = f"its {key.replace('_', ' ')} was {was}, and is {getattr(now, key)}"
                 raise RunError(what, where="dataset", why=why, fix=fix)
 
 

@@ -46,20 +46,18 @@ class Evaluator:
     def __call__(self, split: Split) -> Figures:
         """The figures of a split, each by its name.
 
-        Means weigh every example alike: the float64 sum of batch mean times batch size, divided by the number
-        of examples.
-
         Raises DivergedBatch when the loss is not finite, EvaluationStopped once `should_stop` says yes.
         """
-        totals: Figures = dict.fromkeys(self._names, 0)
-        sums, examples = self.network.sums, 0
+        figures = {name: self.network.figures[name] for name in self._names}
+        kept = [figure.keeps_examples for figure in figures.values() for _ in figure.sums]
+        totals: list[Any] = [[] if keeps else 0 for keeps in kept]
         for index in batches_of(np.arange(self.examples(split)), self._batch_size):
-            for name, value in zip(self._names, self._run(split, index), strict=True):
-                totals[name] = totals[name] + value * (1 if name in sums else len(index))
-            examples += len(index)
+            for place, value in enumerate(self._run(split, index)):
+                totals[place] += [value] if kept[place] else value
             if self.should_stop():
                 raise EvaluationStopped
-        return {name: total if name in sums else total / examples for name, total in totals.items()}
+        whole = iter([np.concatenate(total) if isinstance(total, list) else total for total in totals])
+        return {name: figure.of(*(next(whole) for _ in figure.sums)) for name, figure in figures.items()}
 
     def compile(self, split: Split) -> None:
         """Does now what else the first evaluation of the split would begin with."""
@@ -71,8 +69,11 @@ class Evaluator:
 
 
 def plain_figures(figures: Figures) -> dict[str, Any]:
-    """The figures as JSON can hold them: numbers, and lists of lists."""
-    return {
-        name: figure.tolist() if isinstance(figure, np.ndarray) else figure
-        for name, figure in figures.items()
-    }
+    """The figures as JSON can hold them: numbers, lists of lists, and "nan" and "inf", which it lacks."""
+
+    def plain(figure: Any) -> Any:
+        if isinstance(figure, list):
+            return [plain(each) for each in figure]
+        return figure if np.isfinite(figure) else repr(figure)
+
+    return {name: plain(np.asarray(figure).tolist()) for name, figure in figures.items()}

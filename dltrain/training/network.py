@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -11,8 +11,11 @@ from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError, RunError
 from dltrain.execution import Session
+from dltrain.metrics import Accuracy, Metric, Mse
 from dltrain.models.model import BuiltModel
 from dltrain.places import Key
+from dltrain.task import Prediction, Target
+from dltrain.training.figures import Figure
 from dltrain.training.run_config import RunConfig
 
 
@@ -22,25 +25,32 @@ class Network:
 
     Attributes:
         inputs: placeholder, float32[batch, *input_shape].
-        targets: placeholder, int64[batch]; `inputs` itself where the target is the input.
-        output: float32[batch, ...]: probabilities of the classes, or a reconstruction.
-        figures: of a batch, by name: "loss", the cost without penalty, scalar; then the metrics.
-        sums: the names of those figures that add up over batches; the others are means over examples.
+        target: what the data set asks for.
+        targets: placeholder, `(batch, *target.shape)`; `inputs` itself where the target is the input.
+        prediction: what the model gives.
+        loss: the cost of a batch, without penalty, scalar.
+        figures: by name: "loss"; then the metrics.
     """
 
     config: RunConfig
     graph: Graph
     inputs: Tensor
+    target: Target
     targets: Tensor
     model: BuiltModel
-    output: Tensor
-    figures: Mapping[str, Tensor]
-    sums: frozenset[str]
+    prediction: Prediction
+    loss: Tensor
+    figures: Mapping[str, Figure]
 
     @property
     def scalars(self) -> tuple[str, ...]:
         """Names of all figures that are one number, the loss first."""
-        return tuple(name for name, tensor in self.figures.items() if not tensor.shape)
+        return tuple(name for name, figure in self.figures.items() if figure.is_number)
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """The unit of each figure, see `Metric`."""
+        return {name: figure.unit for name, figure in self.figures.items()}
 
     @property
     def fed(self) -> list[Tensor]:
@@ -53,9 +63,9 @@ class Network:
         return sum(prod(variable.spec.sizes) for variable in self.model.variables if variable.trainable)
 
     def evaluating(self, names: Iterable[str]) -> Program:
-        """The figures of these names, for a batch."""
-        fetches = tuple(self.figures[name] for name in names)
-        return Program(tuple(self.fed), fetches, guards=(self.figures["loss"],))
+        """The sums of the figures of these names, one after the other, for a batch."""
+        fetches = tuple(tensor for name in names for tensor in self.figures[name].sums)
+        return Program(tuple(self.fed), fetches, guards=(self.loss,))
 
     def add_training(self, total_steps: int) -> Program:
         """Applies the model once more, for training, and adds the optimizer; to be called once.
@@ -68,13 +78,13 @@ class Network:
         """
         config = self.config
         with self.graph, name_scope("training"):
-            forward = self.model(self.inputs, training=True)
+            prediction, followed = self.model(self.inputs, training=True)
             with source(Key("cost")):
-                loss = config.cost(forward, self.targets)
+                loss = config.cost(prediction, self.targets)
                 penalty = config.cost.penalty(self.model.variables)
                 minimized = loss if penalty is None else loss + penalty
         with self.graph, source(Key("optimizer")):
-            updates = config.optimizer.minimize(minimized, total_steps=total_steps) + forward.updates
+            updates = config.optimizer.minimize(minimized, total_steps=total_steps) + followed
             learning_rate = config.optimizer.learning_rate_at(self.graph.step, total_steps)
         return Program(tuple(self.fed), (loss, learning_rate), updates, (minimized,))
 
@@ -96,12 +106,12 @@ class Network:
         session.load_state({variable.name: arrays[variable.name] for variable in self.graph.variables})
 
 
-def build_network(config: RunConfig, input_shape: tuple[int, ...], classes: int | None) -> Network:
+def build_network(config: RunConfig, input_shape: tuple[int, ...], target: Target) -> Network:
     """The graph that evaluates the config's model; `Network.add_training` adds what trains it.
 
     Arguments:
         input_shape: of one example, such as (28, 28).
-        classes: number of classes; None when the target is the input.
+        target: what the data set asks for.
 
     Raises ConfigError or GraphError, with the config's key, when the parts don't fit.
     """
@@ -109,17 +119,28 @@ def build_network(config: RunConfig, input_shape: tuple[int, ...], classes: int 
     with graph:
         with source(Key("dataset")):
             inputs = placeholder("float32", ("batch", *input_shape), name="input")
-            targets = inputs if classes is None else placeholder("int64", ("batch",), name="target")
-        model = config.model.build(inputs.spec, classes, config.seed)
+            targets = target.of(inputs)
+        model = config.model.build(inputs.spec, target, config.seed)
+        config.cost.check_prediction(model.prediction, target, Key("cost"))
         with name_scope("evaluation"):
-            forward = model(inputs, training=False)
+            prediction, _ = model(inputs, training=False)
             with source(Key("cost")):
-                figures = {"loss": config.cost(forward, targets)}
-            for number, metric in enumerate(config.used_metrics):
-                name, key = metric.component_name, Key("metrics", number)
-                if name in figures:
-                    raise ConfigError(f"metric {name!r} is given twice", where=key, fix="keep one of them")
+                loss = config.cost(prediction, targets)
+                figures = {"loss": Figure.of_loss(loss, targets)}
+            for number, metric in enumerate(_metrics(config, model.prediction, target)):
+                key = Key("metrics", number)
+                if metric.label in figures:
+                    what = f"metric {metric.label!r} is given twice"
+                    raise ConfigError(what, where=key, fix="keep one of them")
+                metric.check_prediction(model.prediction, target, key)
                 with source(key):
-                    figures[name] = metric.build(forward, targets)
-    sums = frozenset(m.component_name for m in config.used_metrics if m.reduction == "sum")
-    return Network(config, graph, inputs, targets, model, forward.output, figures, sums)
+                    sums = metric.build(prediction, targets)
+                figures[metric.label] = Figure.of_metric(metric, sums)
+    return Network(config, graph, inputs, target, targets, model, prediction, loss, figures)
+
+
+def _metrics(config: RunConfig, prediction: type[Prediction], target: Target) -> Sequence[Metric]:
+    """Those of the config; where it names none, the first of accuracy and mse that fits."""
+    if config.metrics is not None:
+        return config.metrics
+    return [metric for metric in (Accuracy(), Mse()) if metric.fits(prediction, target)][:1]

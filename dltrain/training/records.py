@@ -6,7 +6,7 @@ Steps count the updates made since the first run (1 after the first update); epo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -19,6 +19,7 @@ class Started:
     total_epochs: int
     steps_per_epoch: int
     start_step: int  # 0, or the resumed checkpoint's step
+    units: Mapping[str, str] = field(default_factory=dict)  # of the figures, see `Metric`
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class EpochDone:
 
     step: int
     epoch: int
-    train: Mapping[str, float]  # mean over the epoch's batches: loss, and metrics if asked for
+    train: Mapping[str, float]  # loss, mean over the epoch's batches; metrics after it, if asked for
     validation: Mapping[str, float]  # empty when there is no validation split
     learning_rate: float
     seconds: float  # wall time of the epoch, evaluation included

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import isnan
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -15,7 +16,7 @@ from dltrain.config.text import quoted
 from dltrain.costs import Cost
 from dltrain.datasets import Dataset
 from dltrain.errors import ConfigError
-from dltrain.metrics import Accuracy, Metric, Mse
+from dltrain.metrics import Metric
 from dltrain.models import Model
 from dltrain.optimizers import Optimizer
 from dltrain.places import Key
@@ -36,14 +37,18 @@ class Watched(Section):
     metric: str = Field(default="loss", description="'loss', or a metric of the list 'metrics'")
     mode: Literal["min", "max"] | None = Field(
         default=None,
-        description="whether less or more is better; null: more for accuracies, less for all else",
+        description="whether less or more is better; null: as the metric says, less for the loss",
     )
 
-    def is_better(self, value: float, than: float | None, *, by: float = 0.0) -> bool:
-        """Whether `value` beats `than` (None: anything does) by more than `by`."""
-        if than is None:
+    def is_better(self, value: float, than: float | None, *, higher_is_better: bool, by: float = 0.0) -> bool:
+        """Whether `value` beats `than` by more than `by`; anything beats None and nan.
+
+        Arguments:
+            higher_is_better: what the metric says of itself.
+        """
+        if than is None or isnan(than):
             return True
-        more = self.mode == "max" or (self.mode is None and "accuracy" in self.metric)
+        more = higher_is_better if self.mode is None else self.mode == "max"
         return value > than + by if more else value < than - by
 
 
@@ -75,6 +80,10 @@ class Train(Section):
     )
     checkpoint_every: str = Field(
         default="1 epoch", description="'N steps' or 'N epochs'; the best and the last one are saved besides"
+    )
+    metrics: bool = Field(
+        default=False,
+        description="whether the metrics are evaluated on the training split, too, after each epoch",
     )
     log_every: int | None = Field(
         default=100, gt=0, description="steps between lines of a batch's loss in metrics.jsonl; null for none"
@@ -119,7 +128,7 @@ class RunConfig(Section):
     optimizer: Optimizer = Field(description="how each step changes the model")
     metrics: tuple[Metric, ...] | None = Field(
         default=None,
-        description="figures besides the loss; null for accuracy, or mse where the target is the input",
+        description="figures besides the loss; null for accuracy, or mse where there are no classes",
     )
     train: Train = Field(description="the iteration loop")
 
@@ -131,13 +140,6 @@ class RunConfig(Section):
             fix = "use 1 to 100 letters, digits, '.', '_' and '-', a letter or digit first"
             raise ConfigError("bad name for a run", why=f"it is {quoted(name)}", fix=fix)
         return name
-
-    @property
-    def used_metrics(self) -> tuple[Metric, ...]:
-        """`metrics`, or the default that fits the target."""
-        if self.metrics is not None:
-            return self.metrics
-        return (Accuracy(),) if self.dataset.target == "label" else (Mse(),)
 
     def steps_per_epoch(self, examples: int) -> int:
         """How many batches `examples` make, the last one perhaps smaller."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -80,20 +80,33 @@ class TrainingState:
         self.loss_sum += loss * examples
         self.learning_rate = learning_rate
 
-    def count_evaluation(self, validation: Mapping[str, float], train: Train) -> bool:
+    def count_evaluation(
+        self, validation: Mapping[str, float], train: Train, higher_is_better: Collection[str] = ()
+    ) -> bool:
         """Notes the validation figures after this step. Returns whether they are the best yet.
 
         Without figures the last step is the best.
+
+        Arguments:
+            higher_is_better: the names of the figures of which more is better.
         """
         self.evaluated_step = self.step
         self.final = dict(validation)
         if validation and (stopping := train.early_stopping):
             value = validation[stopping.metric]
-            improved = stopping.is_better(value, self.stopping_value, by=stopping.min_delta)
+            improved = stopping.is_better(
+                value,
+                self.stopping_value,
+                higher_is_better=stopping.metric in higher_is_better,
+                by=stopping.min_delta,
+            )
             self.stopping_value = value if improved else self.stopping_value
             self.waited = 0 if improved else self.waited + 1
-        watched = validation[train.keep_best.metric] if validation else None
-        is_best = watched is None or train.keep_best.is_better(watched, self.best_value)
+        best = train.keep_best
+        watched = validation[best.metric] if validation else None
+        is_best = watched is None or best.is_better(
+            watched, self.best_value, higher_is_better=best.metric in higher_is_better
+        )
         if is_best:
             self.best_value, self.best_step, self.best = watched, self.step, dict(validation)
         return is_best

@@ -57,6 +57,8 @@ class Trainer:
         self.train = self.data.splits["train"]
         self.steps_per_epoch = self.network.config.steps_per_epoch(len(self.train))
         self.total_steps = self.network.config.total_steps(len(self.train))
+        figures = self.network.figures.items()
+        self.higher_is_better = {name for name, figure in figures if figure.higher_is_better}
 
     def fit(self) -> Iterator[Record]:
         """Trains until the last step, early stopping, or `should_stop`; after this there is no `Finished`.
@@ -83,6 +85,7 @@ class Trainer:
             total_epochs=-(-self.total_steps // self.steps_per_epoch),
             steps_per_epoch=self.steps_per_epoch,
             start_step=state.step,
+            units=self.network.units,
         )
         while not (reason := self._reason_to_end()):
             started, first = perf_counter(), state.examples
@@ -97,15 +100,16 @@ class Trainer:
                     yield self._saved(best=False)
             trained = perf_counter()
             try:
-                validation = self._validated(evaluate)
+                validation = self._evaluated(evaluate, "validation")
+                train = self._evaluated(evaluate, "train") if self.config.metrics else {}
             except EvaluationStopped:  # when resumed, it begins again
                 yield self._saved(best=False)
                 return
-            best = state.count_evaluation(validation, self.config)
+            best = state.count_evaluation(validation, self.config, self.higher_is_better)
             yield EpochDone(
                 step=state.step,
                 epoch=state.epoch,
-                train={"loss": state.loss_sum / state.examples},
+                train=train | {"loss": state.loss_sum / state.examples},
                 validation=validation,
                 learning_rate=state.learning_rate,
                 seconds=perf_counter() - started,
@@ -157,14 +161,15 @@ class Trainer:
                 error.fix = "scale the data, or choose another cost or other initial values"
             raise
 
-    def _validated(self, evaluate: Evaluator) -> dict[str, float]:
-        """The figures of the validation split; none where there is no such split."""
-        if "validation" not in self.data.splits:
+    def _evaluated(self, evaluate: Evaluator, split: str) -> dict[str, float]:
+        """The figures of a split; none where there is no such split."""
+        if split not in self.data.splits:
             return {}
         try:
-            figures = evaluate(self.data.splits["validation"])
+            figures = evaluate(self.data.splits[split])
         except DivergedBatch as error:
-            when = f"after step {self.state.step} (epoch {self.state.epoch}), in validation"
+            where = "validation" if split == "validation" else f"evaluating the {split} split"
+            when = f"after step {self.state.step} (epoch {self.state.epoch}), in {where}"
             error.what = f"training diverged {when}"
             raise
         return {name: float(value) for name, value in figures.items()}

@@ -22,6 +22,7 @@ from dltrain.layers.initializers import generator_for
 from dltrain.metrics import Metric
 from dltrain.models import Model
 from dltrain.optimizers import Optimizer, Schedule
+from dltrain.task import ClassTarget, InputTarget, LabelTarget
 
 Keys = Mapping[str, Any]
 
@@ -109,8 +110,14 @@ CASES: dict[type[Component], dict[str, list[Keys]]] = {
         "accuracy": [{}],
         "top_k_accuracy": [{"k": 2}],
         "confusion_matrix": [{}],
+        "perplexity": [{}],
+        "precision": [{}, {"average": "micro"}],
+        "recall": [{}],
+        "f1": [{}, {"average": "none"}],
+        "roc_auc": [{}],
         "mse": [{}],
         "mae": [{}],
+        "r2": [{}],
     },
 }
 
@@ -245,11 +252,10 @@ def test_layer(keys: Keys, training: bool, batch: int) -> None:
 def model_and_target(model: Model, dtype: str, *, training: bool) -> tuple[Graph, Tensor, Tensor, Any, Any]:
     with Graph() as graph:
         x = placeholder(dtype, ("batch", 2, 2), "x")
-        labelled = model.component_name != "autoencoder"
-        target = placeholder("int64", ("batch",), "label") if labelled else x
-        built = model.build(x.spec, 3 if labelled else None, seed=0)
-        forward = built(x, training=training)
-    return graph, x, target, built, forward
+        kind = LabelTarget(3) if model.component_name != "autoencoder" else InputTarget((2, 2))
+        target = kind.of(x)
+        built = model.build(x.spec, kind, seed=0)
+    return graph, x, target, built, built(x, training=training)
 
 
 @pytest.mark.parametrize("keys", cases(Model))
@@ -258,9 +264,9 @@ def test_model(keys: Keys, training: bool) -> None:
     model = make(Model, keys)
     labelled = model.component_name != "autoencoder"
     for dtype in ("float32", "float64"):
-        graph, x, target, built, forward = model_and_target(model, dtype, training=training)
+        graph, x, target, built, (prediction, updates) = model_and_target(model, dtype, training=training)
         with graph:
-            loss = make(Cost, {"name": "cross_entropy" if labelled else "mse"})(forward, target)
+            loss = make(Cost, {"name": "cross_entropy" if labelled else "mse"})(prediction, target)
         session = Session(graph)
         rng = np.random.default_rng(2)
         for images in (
@@ -272,9 +278,9 @@ def test_model(keys: Keys, training: bool) -> None:
             feeds: dict[Tensor, Any] = {x: images.astype(dtype)}
             if labelled:
                 feeds[target] = np.arange(len(images)) % 3
-            found, output, _ = session.run([loss, forward.output, forward.updates], feeds)
+            found, output, _ = session.run([loss, prediction.value, updates], feeds)
             assert np.isfinite(found)
-            assert output.shape == built.output.bind({"batch": len(images)}).shape
+            assert output.shape == ((len(images), 3) if labelled else images.shape)
         assert all(np.isfinite(value).all() for value in session.state().values())
     trainable = [variable for variable in built.variables if variable.trainable]
     for variable in trainable:  # all of them random: at zeros some functions have corners
@@ -289,9 +295,9 @@ def test_cost(keys: Keys) -> None:
     model = make(
         Model, {"name": "softmax_regression"} if classifier else {"name": "autoencoder", "encoder": [2]}
     )
-    graph, x, target, built, forward = model_and_target(model, "float64", training=True)
+    graph, x, target, built, (prediction, _) = model_and_target(model, "float64", training=True)
     with graph:
-        loss = cost(forward, target)
+        loss = cost(prediction, target)
         penalty = cost.penalty(built.variables)
         total = loss if penalty is None else loss + penalty
     assert loss.shape == ()
@@ -354,17 +360,21 @@ def test_schedule(keys: Keys, total: int) -> None:
 @pytest.mark.parametrize("batch", [1, 4])
 def test_metric(keys: Keys, batch: int) -> None:
     metric = make(Metric, keys)
-    classifier = metric.component_name not in ("mse", "mae")
+    classifier = ClassTarget in metric.targets
     model = make(
         Model, {"name": "softmax_regression"} if classifier else {"name": "autoencoder", "encoder": [2]}
     )
-    graph, x, target, _, forward = model_and_target(model, "float32", training=False)
+    graph, x, target, _, (prediction, _) = model_and_target(model, "float32", training=False)
     with graph:
-        built = metric.build(forward, target)
+        sums = metric.build(prediction, target)
     feeds: dict[Tensor, Any] = {x: np.zeros((batch, 2, 2), np.float32)}
     if classifier:
         feeds[target] = np.arange(batch) % 3
-    found = np.asarray(Session(graph).run(built, feeds))
-    assert built.dtype == (np.int64 if metric.reduction == "sum" else np.float64)
-    assert np.isfinite(found).all()
-    assert found.sum() == batch if metric.reduction == "sum" else 0 <= found <= 1
+    totals = Session(graph).run(list(sums), feeds)
+    if metric.keeps_examples:
+        assert all(tensor.shape[0] == "batch" for tensor in sums)
+    else:
+        assert not any(tensor.spec.names for tensor in sums)
+    found = metric.figure(*totals)
+    assert isinstance(found, float) == metric.is_number
+    assert metric.unit in ("", "%")

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 
-from dltrain.autodiff import Graph, Tensor, Variable, constant, gradients, ops, placeholder
+from dltrain.autodiff import Graph, Variable, gradients, placeholder
 from dltrain.autodiff.spec import Array
 from dltrain.costs import BinaryCrossEntropy, Cost, CrossEntropy, Huber, Mae, Mse
 from dltrain.errors import ConfigError
 from dltrain.execution import Session
+from dltrain.task import Bernoulli, Categorical, Point, Prediction
 
 RNG = np.random.default_rng(2)
 
 
-@dataclass
-class Prediction:
-    output: Tensor
-    logits: Tensor | None = None
-    output_activation: str | None = None
-
-
-def predicted(x: Tensor, activation: str | None) -> Prediction:
-    if activation is None:
-        return Prediction(x)
-    return Prediction(getattr(ops, activation)(x), x, activation)
-
-
 def evaluated(
-    cost: Cost, x: Array, target: Array, activation: str | None = None
+    cost: Cost, x: Array, target: Array, predicted: type[Prediction] = Point
 ) -> tuple[Array, float, Array]:
     """Costs of the examples, their mean, and its gradient with respect to x (logits or output)."""
     with Graph() as graph:
         tensor = placeholder(x.dtype, ("batch", *x.shape[1:]), "x")
         wanted = placeholder(target.dtype, ("batch", *target.shape[1:]), "target")
-        prediction = predicted(tensor, activation)
+        prediction = predicted(tensor)
         each, mean = cost.per_example(prediction, wanted), cost(prediction, wanted)
         gradient = gradients(mean, [tensor])[0]
     assert each.shape == ("batch",)
@@ -59,20 +46,20 @@ LABELS = np.array([0, 3, 1, 1, 2])
 
 
 def test_cross_entropy_of_labels() -> None:
-    each, _, gradient = evaluated(CrossEntropy(), LOGITS, LABELS, "softmax")
+    each, _, gradient = evaluated(CrossEntropy(), LOGITS, LABELS, Categorical)
     np.testing.assert_allclose(each, -log_softmax(LOGITS)[np.arange(5), LABELS], rtol=1e-12)
     np.testing.assert_allclose(gradient, (np.exp(log_softmax(LOGITS)) - np.eye(4)[LABELS]) / 5, atol=1e-14)
 
 
 def test_cross_entropy_of_distributions() -> None:
     target = RNG.dirichlet(np.ones(4), 5)
-    each, _, _ = evaluated(CrossEntropy(), LOGITS, target, "softmax")
+    each, _, _ = evaluated(CrossEntropy(), LOGITS, target, Categorical)
     np.testing.assert_allclose(each, -(target * log_softmax(LOGITS)).sum(1), rtol=1e-12)
 
 
 @pytest.mark.parametrize("target", [LABELS, np.eye(4)[LABELS]])
 def test_label_smoothing(target: Array) -> None:
-    each, _, _ = evaluated(CrossEntropy(label_smoothing=0.2), LOGITS, target, "softmax")
+    each, _, _ = evaluated(CrossEntropy(label_smoothing=0.2), LOGITS, target, Categorical)
     smooth = 0.8 * np.eye(4)[LABELS] + 0.2 / 4
     np.testing.assert_allclose(each, -(smooth * log_softmax(LOGITS)).sum(1), rtol=1e-12)
 
@@ -81,7 +68,7 @@ def test_label_smoothing(target: Array) -> None:
 def test_cross_entropy_of_huge_logits_is_finite(smoothing: float) -> None:
     logits = np.array([[1e8, -1e8, 0], [-1e8, 1e8, 0], [0, 0, 0]], np.float32)
     each, _, gradient = evaluated(
-        CrossEntropy(label_smoothing=smoothing), logits, np.array([0, 0, 2]), "softmax"
+        CrossEntropy(label_smoothing=smoothing), logits, np.array([0, 0, 2]), Categorical
     )
     assert np.isfinite(each).all()
     assert np.isfinite(gradient).all()
@@ -91,7 +78,7 @@ def test_cross_entropy_of_huge_logits_is_finite(smoothing: float) -> None:
 
 def test_binary_cross_entropy() -> None:
     logits, target = RNG.normal(0, 3, (5, 2, 3)), RNG.random((5, 2, 3))
-    each, _, _ = evaluated(BinaryCrossEntropy(), logits, target, "sigmoid")
+    each, _, _ = evaluated(BinaryCrossEntropy(), logits, target, Bernoulli)
     p = 1 / (1 + np.exp(-logits))
     expected = -(target * np.log(p) + (1 - target) * np.log(1 - p)).mean((1, 2))
     np.testing.assert_allclose(each, expected, rtol=1e-10)
@@ -100,7 +87,7 @@ def test_binary_cross_entropy() -> None:
 def test_binary_cross_entropy_of_huge_logits_is_finite() -> None:
     logits = np.array([[1e8, -1e8], [-1e8, 1e8]], np.float32)
     each, _, gradient = evaluated(
-        BinaryCrossEntropy(), logits, np.array([[1, 0], [1, 0]], np.float32), "sigmoid"
+        BinaryCrossEntropy(), logits, np.array([[1, 0], [1, 0]], np.float32), Bernoulli
     )
     np.testing.assert_array_equal(each, np.array([0, 1e8], np.float32))
     assert np.isfinite(gradient).all()
@@ -152,9 +139,11 @@ def test_without_factors_or_weights_there_is_no_penalty() -> None:
         assert Mse(l2=1.0).penalty([bias]) is None
 
 
-def test_shapes_that_differ_are_refused() -> None:
-    with Graph(), pytest.raises(ConfigError, match=r"the model's output is float32\[2, 3\], the target"):
-        Mse()(Prediction(constant(np.ones((2, 3), np.float32))), constant(np.ones((2, 2), np.float32)))
+def test_cross_entropy_of_positions_is_their_mean() -> None:
+    logits, labels = RNG.normal(0, 3, (5, 7, 4)), RNG.integers(0, 4, (5, 7))
+    each, _, _ = evaluated(CrossEntropy(), logits, labels, Categorical)
+    expected = -np.take_along_axis(log_softmax(logits), labels[..., None], -1)[..., 0].mean(1)
+    np.testing.assert_allclose(each, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

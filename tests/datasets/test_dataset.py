@@ -16,6 +16,7 @@ import pytest
 from dltrain.config import dump, parse, parse_document
 from dltrain.datasets import Data, Dataset, Idx, Mnist, Npz
 from dltrain.errors import ConfigError, DataError, DltrainWarning
+from dltrain.task import InputTarget, LabelTarget, MultiLabelTarget, NumbersTarget, PositionsTarget, Target
 
 Write = Callable[..., Path]
 REAL_MNIST = Path(__file__).parents[2] / "data/mnist"
@@ -29,7 +30,7 @@ def batch(data: Data, split: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any,
     """All examples of a split."""
     examples = len(data.splits[split])
     inputs = np.full((examples, *data.input_shape), np.nan, np.float32)
-    targets = np.full(examples, -1, np.int64)
+    targets = np.full((examples, *data.target.shape), -1, data.target.dtype)
     data.splits[split].gather(np.arange(examples), inputs=inputs, targets=targets)
     return inputs, targets
 
@@ -68,8 +69,7 @@ def test_three_data_sets_give_the_same_from_the_same_examples(
             "test": 5,
         }
         assert data.input_shape == (2, 3)
-        assert data.classes == (10 if isinstance(dataset, Mnist) else 4)
-        assert data.target == "label"
+        assert data.target == LabelTarget(10 if isinstance(dataset, Mnist) else 4)
         inputs, targets = batch(data, "test")
         np.testing.assert_allclose(inputs, TEST / 255, rtol=1e-6)
         np.testing.assert_array_equal(targets, TEST_LABELS)
@@ -82,7 +82,7 @@ def test_the_real_mnist() -> None:
         "validation": 5000,
         "test": 10000,
     }
-    assert (data.input_shape, data.classes) == ((28, 28), 10)
+    assert (data.input_shape, data.target) == ((28, 28), LabelTarget(10))
     inputs, targets = batch(data, "test")
     assert targets[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
     assert float(inputs.mean()) == pytest.approx(0.13251, abs=1e-5)  # known from the literature, as 0.1325
@@ -140,7 +140,7 @@ def test_without_labels_when_the_input_is_the_target(idx_files: dict[str, Path],
         Npz(path=tmp_path / "data.npz", target="input"),
     ):
         data = dataset.load()
-        assert (data.classes, data.target) == (None, "input")
+        assert data.target == InputTarget((2, 3))
         inputs = np.empty((2, 2, 3), np.float32)
         data.splits["test"].gather(np.array([4, 0]), inputs=inputs)
         np.testing.assert_allclose(inputs, TEST[[4, 0]] / 255, rtol=1e-6)
@@ -282,5 +282,69 @@ def test_paths_can_be_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_classes_without_an_example_are_told(tmp_path: Path, labels: np.ndarray[Any, Any], line: str) -> None:
     path = save_npz(tmp_path, y_train=labels, y_test=labels[:5])
     with pytest.warns(DltrainWarning, match=line) as caught:
-        assert Npz(path=path).load().classes == labels.max() + 1
+        assert Npz(path=path).load().target == LabelTarget(labels.max() + 1)
     assert len(caught) == 1
+
+
+NUMBERS = np.linspace(-1, 1, 60).reshape(20, 3)
+SOME = (NUMBERS > 0.2).astype(int)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "target"),
+    [
+        ("numbers", NUMBERS, NumbersTarget((3,))),
+        ("numbers", NUMBERS[:, 0].astype(">f4"), NumbersTarget(())),
+        ("numbers", TRAIN_LABELS, NumbersTarget(())),
+        ("multi_label", SOME, MultiLabelTarget((3,))),
+        ("multi_label", SOME[:, 0].astype("f4"), MultiLabelTarget(())),
+        ("positions", SOME * 2, PositionsTarget(3, (3,))),
+    ],
+)
+def test_targets_of_every_kind(
+    tmp_path: Path, kind: Any, stored: np.ndarray[Any, Any], target: Target
+) -> None:
+    path = save_npz(tmp_path, y_train=stored, y_test=stored[:5])
+    with pytest.warns(DltrainWarning) if kind == "positions" else nullcontext():
+        data = Npz(path=path, target=kind, validation_size=0).load()
+    assert data.target == target
+    for targets, expected in (
+        (data.splits["train"].arrays()[1], stored),
+        (batch(data, "test")[1], stored[:5]),
+    ):
+        assert targets.dtype == target.dtype
+        np.testing.assert_allclose(targets, expected, rtol=1e-7)
+
+
+def test_targets_in_idx_files(write_idx: Write, idx_files: dict[str, Path]) -> None:
+    idx_files["train_labels"] = write_idx("train-numbers", NUMBERS)
+    idx_files["test_labels"] = write_idx("test-numbers", NUMBERS[:5])
+    data = Idx(**idx_files, target="numbers").load()
+    assert data.target == NumbersTarget((3,))
+    np.testing.assert_allclose(batch(data, "test")[1], NUMBERS[:5], rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arrays", "fact"),
+    [
+        ("label", {"y_train": NUMBERS}, "or set dataset.target to numbers"),
+        ("label", {"y_train": SOME}, "or set dataset.target to multi_label"),
+        ("multi_label", {"y_train": SOME * 2}, "must be 0 or 1: y_train in .*: an entry is 2; "),
+        (
+            "multi_label",
+            {"y_train": SOME},
+            "targets differ: y_test in .*holds 5 of uint8, but training 20 x 3",
+        ),
+        ("numbers", {"y_train": NUMBERS * 1e300}, "target that is not finite in float32: .*in example 0"),
+        ("numbers", {"y_train": TRAIN_LABELS[:-1] / 1.0}, "19 labels for 20 inputs"),
+        ("positions", {"y_train": TRAIN_LABELS}, "must be one integer a position: y_train in .*holds 20 of"),
+        ("positions", {"y_train": SOME - 1, "y_test": SOME[:5]}, "a label is -1"),
+    ],
+)
+def test_targets_that_are_not_of_their_kind(
+    tmp_path: Path, kind: Any, arrays: dict[str, Any], fact: str
+) -> None:
+    arrays = {"y_test": TEST_LABELS % 2, **arrays}
+    with pytest.raises(DataError, match=fact) as raised:
+        Npz(path=save_npz(tmp_path, **arrays), target=kind).load()
+    assert len(raised.value.lines) == 1

@@ -126,7 +126,8 @@ WRONG_TYPES = [
     ("seed: abc", "seed must be an integer: c.yaml:1:7: it is 'abc'; give an integer (...)"),
     (
         "dataset: {name: npz, path: data.npz, target: inputs}",
-        "dataset.target must be one of 'label', 'input': c.yaml:2:46: it is 'inputs'; did you mean 'input'?",
+        "dataset.target must be one of 'label', ..., 'input': c.yaml:2:46: it is 'inputs'; "
+        "did you mean 'input'?",
     ),
     (
         "train: {epochs: 2, batch_size: 16, checkpoint_every: 1 hour}",
@@ -224,22 +225,25 @@ IN_CONFLICT = [
     ),
     (
         "dataset: {name: npz, path: data.npz, target: input}",
-        "model mlp and data set do not fit: c.yaml:3:1 (model), c.yaml:2:38 (dataset.target): the model "
-        "tells classes apart, but the target is the input; set dataset.target to label, or ...",
+        "cost cross_entropy and data set do not fit: c.yaml:4:1 (cost), c.yaml:2:38 (dataset.target): the "
+        "cost is for a target of label, positions or numbers, but the target is input, which the model gives "
+        "back; set dataset.target to label, positions or numbers, or the cost to ...mse, ...",
     ),
     (
         "model: {name: autoencoder, encoder: [3]}",
         "model autoencoder and data set do not fit: c.yaml:3:1 (model), c.yaml:2:1 (dataset.target): "
-        "the model reconstructs its input, but ...; set dataset.target to input, or the model to mlp",
+        "the model is for a target of input, but the target is label, one of 3 classes; set dataset.target "
+        "to input, or the model to mlp, softmax_regression or sequential...",
     ),
     (
         "cost: mse",
-        "cost mse and data set do not fit: c.yaml:4:1 (cost), c.yaml:2:1 (dataset.target): the cost compares "
-        "numbers with numbers, but the target is the label; set the cost to cross_entropy, or ...",
+        "cost mse and data set do not fit: c.yaml:4:1 (cost), c.yaml:2:1 (dataset.target): the cost is for a "
+        "target of multi_label, numbers or input, but the target is label, one of 3 classes; set "
+        "dataset.target to multi_label, numbers or input, or the cost to cross_entropy...",
     ),
     (
         "metrics: [mse]",
-        "metric mse and data set do not fit: c.yaml:7:1 (metrics), ...; set dataset.target to ...",
+        "metric mse and data set do not fit: c.yaml:7:11 (metrics[0]), ...; set dataset.target to ...",
     ),
     (
         "metrics: [{name: top_k_accuracy, k: 5}]",
@@ -248,7 +252,8 @@ IN_CONFLICT = [
     (
         SEQUENTIAL % "{name: dense, units: 5}",
         "model sequential and data set do not fit: c.yaml:3:70 (model.layers[2]), c.yaml:2:1 (...): "
-        "the last layer's output is [5] an example, but there are 3 classes; end in 3 units",
+        "the last layer's output is [5] an example, but [3] is needed for label, one of 3 classes; end in 3 "
+        "units",
     ),
     (
         SEQUENTIAL % "{name: reshape, shape: [2, 2]}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError, GraphError
 from dltrain.execution import Session
 from dltrain.layers import Activation, BatchNorm, Dense, Dropout, Flatten, Layer, LayerNorm, Reshape
+from dltrain.layers.activations import Linear, Tanh
 from dltrain.places import Key
 
 RNG = np.random.default_rng(5)
@@ -83,27 +85,19 @@ def test_activation_functions(function: Any, formula: Any) -> None:
     np.testing.assert_allclose(found, formula(x), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("function", ["softmax", "sigmoid"])
-@pytest.mark.parametrize("layer", [Dense(units=3, activation="linear"), Activation(function="linear")])
-def test_logits_are_what_softmax_or_sigmoid_are_applied_to(layer: Layer, function: str) -> None:
-    key = "activation" if isinstance(layer, Dense) else "function"
-    ends = type(layer)(**{**layer.model_dump(include={"units"}), key: function})
+@pytest.mark.parametrize("layer", [Dense(units=3, activation="tanh"), Activation(function="tanh")])
+def test_a_layer_splits_into_itself_without_its_activation_and_that(layer: Layer) -> None:
+    rest, activation = layer.split()
     x = RNG.standard_normal((2, 3))
     with Graph() as graph:
         batch = placeholder("float64", ("batch", 3), "x")
-        plain = layer.build(batch.spec, seed=0)(batch, training=False)
-        forward = ends.build(batch.spec, seed=0)(batch, training=False)
-    assert plain.logits is None
-    assert plain.output_activation is None
-    assert forward.output_activation == function
-    logits, output = Session(graph).run([forward.logits, forward.output], {batch: x})
-    unnormalized = np.exp(logits)
-    expected = (
-        unnormalized / unnormalized.sum(1, keepdims=True)
-        if function == "softmax"
-        else unnormalized / (1 + unnormalized)
-    )
-    np.testing.assert_allclose(output, expected, rtol=1e-12)
+        whole = layer.build(batch.spec, seed=0)
+        one = whole(batch, training=False).output
+        other = activation(replace(whole, layer=rest)(batch, training=False).output)
+    found = Session(graph).run([one, other], {batch: x})
+    np.testing.assert_array_equal(*found)
+    assert activation == Tanh()
+    assert rest.split() == (rest, Linear())
 
 
 def test_flatten_and_reshape() -> None:

@@ -9,9 +9,11 @@ import pytest
 from dltrain.autodiff import Graph, placeholder
 from dltrain.costs import BinaryCrossEntropy, Cost, CrossEntropy, Huber, Mae, Mse
 from dltrain.errors import ConfigError, DltrainError, GraphError
-from dltrain.metrics import Accuracy, ConfusionMatrix, Metric, TopKAccuracy
+from dltrain.metrics import F1, Accuracy, ConfusionMatrix, Metric, TopKAccuracy
 from dltrain.metrics import Mse as MseMetric
 from dltrain.models import Autoencoder, Mlp, Model, Sequential, SoftmaxRegression
+from dltrain.places import Key
+from dltrain.task import InputTarget, LabelTarget, MultiLabelTarget, NumbersTarget, Target
 
 
 def one_line(error: DltrainError, *parts: str) -> None:
@@ -22,48 +24,73 @@ def one_line(error: DltrainError, *parts: str) -> None:
         assert part in str(error)
 
 
-def build(model: Model, classes: int | None) -> Any:
+def build(model: Model, target: Target) -> Any:
     with Graph():
-        return model.build(placeholder("float32", ("batch", 2, 3)).spec, classes, 0)
+        return model.build(placeholder("float32", ("batch", 2, 3)).spec, target, 0)
 
 
 DENSE_7 = {"name": "dense", "units": 7}
 
 
+INPUT, LABEL = InputTarget((2, 3)), LabelTarget(10)
+
+
+def dense(units: int, activation: str) -> dict[str, Any]:
+    return {"name": "dense", "units": units, "activation": activation}
+
+
 @pytest.mark.parametrize(
-    ("model", "classes", "parts"),
+    ("model", "target", "parts"),
     [
         (
             SoftmaxRegression(),
-            None,
-            ["softmax_regression", "model, dataset.target", "set dataset.target to label"],
+            INPUT,
+            [
+                "softmax_regression",
+                "model, dataset.target",
+                "set dataset.target to label or positions",
+                "mlp",
+            ],
         ),
-        (Mlp(hidden=[4]), None, ["mlp", "model, dataset.target"]),
+        (
+            SoftmaxRegression(),
+            NumbersTarget((4,)),
+            ["a target of label or positions, but the target is numbers, [4] an example"],
+        ),
         (
             Autoencoder(encoder=[4]),
-            10,
-            ["autoencoder", "model, dataset.target", "set dataset.target to input"],
+            LABEL,
+            ["autoencoder", "model, dataset.target", "the target is label", "set dataset.target to input"],
         ),
         (
             Sequential(layers=["flatten", DENSE_7]),
-            10,
-            ["model.layers[1], dataset", "[7]", "10 classes", "end in 10 units"],
+            LABEL,
+            ["model.layers[1], dataset", "[7]", "one of 10 classes", "end in 10 units"],
         ),
         (
             Sequential(layers=["flatten", DENSE_7]),
-            None,
+            INPUT,
             ["model.layers[1], dataset.target", "[7]", "[2, 3]", "reshape to [2, 3]"],
         ),
         (
-            Sequential(layers=["flatten", {"name": "dense", "units": 10, "activation": "sigmoid"}]),
-            10,
-            ["model.layers[1], dataset.target", "sigmoid", "end in softmax"],
+            Sequential(layers=["flatten", dense(10, "sigmoid")]),
+            LABEL,
+            [
+                "model.layers[1], dataset.target",
+                "gives probabilities of yes or no",
+                "end the model in softmax",
+            ],
+        ),
+        (
+            Sequential(layers=["flatten", dense(4, "softmax")]),
+            MultiLabelTarget((4,)),
+            ["model.layers[1], dataset.target", "multi_label, yes or no", "end the model in sigmoid"],
         ),
     ],
 )
-def test_model_and_data(model: Model, classes: int | None, parts: list[str]) -> None:
+def test_model_and_data(model: Model, target: Target, parts: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        build(model, classes)
+        build(model, target)
     one_line(caught.value, *parts)
 
 
@@ -76,7 +103,7 @@ def test_model_and_data(model: Model, classes: int | None, parts: list[str]) -> 
 )
 def test_layers_in_a_chain(layers: list[Any], parts: list[str]) -> None:
     with pytest.raises(GraphError) as caught:
-        build(Sequential(layers=layers), 7)
+        build(Sequential(layers=layers), LabelTarget(7))
     one_line(caught.value, *parts)
 
 
@@ -84,52 +111,53 @@ CLASSIFIER, AUTOENCODER = Mlp(hidden=[4]), Autoencoder(encoder=[4])
 
 
 @pytest.mark.parametrize(
-    ("cost", "model", "parts"),
+    ("part", "model", "target", "parts"),
     [
-        (CrossEntropy(), AUTOENCODER, ["cost cross_entropy and model", "cost, model"]),
-        (BinaryCrossEntropy(), CLASSIFIER, ["binary_cross_entropy", "cost, dataset.target"]),
+        (CrossEntropy(), AUTOENCODER, INPUT, ["cost cross_entropy and data set", "cost, dataset.target"]),
+        (
+            CrossEntropy(),
+            CLASSIFIER,
+            NumbersTarget((3,)),
+            [
+                "cost cross_entropy and model",
+                "cost, model",
+                "needs probabilities of classes",
+                "gives numbers",
+            ],
+        ),
+        (BinaryCrossEntropy(), CLASSIFIER, LABEL, ["binary_cross_entropy", "cost, dataset.target"]),
         (
             BinaryCrossEntropy(),
             Autoencoder(encoder=[4], output_activation="linear"),
-            ["cost, model", "does not end in sigmoid"],
+            INPUT,
+            ["cost, model", "end the model in sigmoid", "or set the cost to mse, mae or huber"],
         ),
-        (Mse(), CLASSIFIER, ["cost mse", "cost, dataset.target", "cross_entropy"]),
-        (Mae(), CLASSIFIER, ["cost mae", "cost, dataset.target"]),
-        (Huber(), CLASSIFIER, ["cost huber", "cost, dataset.target"]),
+        (Mse(), CLASSIFIER, LABEL, ["cost mse", "cost, dataset.target", "or the cost to cross_entropy"]),
+        (Mae(), CLASSIFIER, LABEL, ["cost mae", "cost, dataset.target"]),
+        (Huber(), CLASSIFIER, LABEL, ["cost huber", "cost, dataset.target"]),
+        (Accuracy(), AUTOENCODER, INPUT, ["metric accuracy", "metrics[2], dataset.target"]),
+        (ConfusionMatrix(), AUTOENCODER, INPUT, ["metric confusion_matrix", "metrics[2], dataset.target"]),
+        (MseMetric(), CLASSIFIER, LABEL, ["metric mse", "metrics[2], dataset.target", "accuracy"]),
+        (F1(), CLASSIFIER, NumbersTarget(()), ["metric f1", "metrics[2], dataset.target"]),
     ],
 )
-def test_cost_and_model(cost: Cost, model: Model, parts: list[str]) -> None:
+def test_costs_and_metrics(part: Cost | Metric, model: Model, target: Target, parts: list[str]) -> None:
+    prediction = build(model, target).prediction
     with pytest.raises(ConfigError) as caught:
-        fit(cost, model)
+        part.check_prediction(
+            prediction, target, Key("cost") if isinstance(part, Cost) else Key("metrics", 2)
+        )
     one_line(caught.value, *parts)
 
 
-@pytest.mark.parametrize(
-    ("metric", "model", "parts"),
-    [
-        (Accuracy(), AUTOENCODER, ["metric accuracy", "metrics, dataset.target"]),
-        (ConfusionMatrix(), AUTOENCODER, ["metric confusion_matrix", "metrics, dataset.target"]),
-        (MseMetric(), CLASSIFIER, ["metric mse", "metrics, dataset.target"]),
-        (TopKAccuracy(k=11), CLASSIFIER, ["k is 11", "10 classes"]),
-    ],
-)
-def test_metric_and_model(metric: Metric, model: Model, parts: list[str]) -> None:
-    with pytest.raises(ConfigError) as caught:
-        fit(metric, model)
-    one_line(caught.value, *parts)
-
-
-def fit(component: Cost | Metric, model: Model) -> None:
-    """Build the cost or metric of a model on the data that fit the model."""
+def test_more_classes_asked_for_than_there_are() -> None:
     with Graph():
         x = placeholder("float32", ("batch", 2, 3), "x")
-        autoencoder = isinstance(model, Autoencoder)
-        target = x if autoencoder else placeholder("int64", ("batch",), "label")
-        forward = model.build(x.spec, None if autoencoder else 10, 0)(x, training=False)
-        if isinstance(component, Cost):
-            component(forward, target)
-        else:
-            component.build(forward, target)
+        prediction, _ = CLASSIFIER.build(x.spec, LABEL, 0)(x, training=False)
+        target = LABEL.of(x)
+    with pytest.raises(ConfigError) as caught:
+        TopKAccuracy(k=11).build(prediction, target)
+    one_line(caught.value, "k is 11", "10 classes")
 
 
 @pytest.mark.parametrize(

@@ -236,8 +236,8 @@ def test_deep_nesting_and_wrong_numbers_are_refused(store: CheckpointStore) -> N
 
 def test_a_later_format_stops_instead_of_losing_steps(store: CheckpointStore) -> None:
     save(store, 3)
-    forge(save(store, 4), format=2, keys_to_come={})
-    with pytest.raises(NewerFormatError, match="its format is 2, this version reads up to 1"):
+    forge(save(store, 4), format=3, keys_to_come={})
+    with pytest.raises(NewerFormatError, match="its format is 3, this version reads up to 2"):
         store.load("last")
     with pytest.raises(NewerFormatError):
         store.load_newest(fail)

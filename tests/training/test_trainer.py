@@ -112,7 +112,12 @@ def test_softmax_regression_takes_the_steps_of_plain_numpy(data: Path) -> None:
 def test_the_first_and_the_last_record(data: Path) -> None:
     records = list(trainer_for(softmax_config(data)).fit())
     assert records[0] == Started(
-        parameters=16 * 3 + 3, total_steps=18, total_epochs=3, steps_per_epoch=6, start_step=0
+        parameters=16 * 3 + 3,
+        total_steps=18,
+        total_epochs=3,
+        steps_per_epoch=6,
+        start_step=0,
+        units={"loss": "", "accuracy": "%"},
     )
     last = records[-1]
     assert isinstance(last, Finished)
@@ -227,7 +232,7 @@ def test_early_stopping_goes_on_while_accuracy_rises() -> None:
     state = TrainingState()
     waited = []
     for accuracy in (0.5, 0.6, 0.6, 0.7, 0.1, 0.69):
-        state.count_evaluation({"loss": 1.0, "accuracy": accuracy}, train)
+        state.count_evaluation({"loss": 1.0, "accuracy": accuracy}, train, {"accuracy"})
         waited.append(state.waited)
     assert waited == [0, 0, 1, 0, 1, 2]
 
