@@ -209,7 +209,7 @@ def peak_growth(run: Callable[[], Any]) -> int:
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
     before = _resident("VmRSS")
     run()
-    return _resident("VmHWM") - before
+    return max(0, _resident("VmHWM") - before)
 
 
 def _resident(field: str) -> int:
