@@ -39,8 +39,13 @@ def _folded(node: Node) -> Node:
 
 
 def _is_foldable(node: Node) -> bool:
-    """Views cost nothing as they are, and broadcasting ones would grow."""
-    if not node.inputs or node.others or any(source.op.constant is None for source in node.inputs):
+    """Views cost nothing as they are, broadcasting ones would grow; a value may hide a stabler logarithm."""
+    if (
+        node.op.logarithm is not None
+        or not node.inputs
+        or node.others
+        or any(source.op.constant is None for source in node.inputs)
+    ):
         return False
     size = prod(node.spec.sizes)
     largest_input = max(prod(source.spec.sizes) for source in node.inputs)

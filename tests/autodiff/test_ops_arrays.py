@@ -225,6 +225,11 @@ def test_the_log_of_a_softmax_is_stable_whoever_else_uses_the_softmax(dtype: str
         np.testing.assert_allclose(value, known, rtol=1e-6)
 
 
+def test_the_log_of_a_softmax_of_constants_is_stable() -> None:
+    with Graph():
+        np.testing.assert_array_equal(run(ops.log(ops.softmax([[1100.0, 0.0]]))), [[0, -1100]])
+
+
 def test_the_log_of_a_softmax_has_the_derivatives_of_its_formula() -> None:
     """Along axis 0, beside other consumers of the softmax: against differences, and (1 - n p) by hand."""
     with Graph():

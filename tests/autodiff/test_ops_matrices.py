@@ -240,3 +240,16 @@ def test_einsum_multiplies_matrices_where_it_can() -> None:
 def test_einsum_ignores_spaces() -> None:
     with Graph():
         assert run(ops.einsum(" i j , j -> i ", [[1.0, 2.0]], [3.0, 4.0])).tolist() == [11]
+
+
+def test_the_floating_point_operations_of_a_system() -> None:
+    """n^3 / 3, 2 n^3 / 3 + 2 n^2 m and n^2 m a matrix."""
+    with Graph():
+        a, b = x_of(5, 6, 6), x_of(5, 6, 2)
+        counted = [
+            (ops.cholesky(a), 5 * 6**3 // 3),
+            (ops.solve(a, b), 5 * (2 * 6**3 // 3 + 2 * 6**2 * 2)),
+            (ops.solve_triangular(a, b), 5 * 6**2 * 2),
+        ]
+        for tensor, count in counted:
+            assert tensor.op.operations([given.spec for given in tensor.inputs], tensor.spec) == count

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -56,6 +57,10 @@ class Cholesky(Op):
     def infer(self, a: Spec) -> Spec:
         _require_square(a)
         return a
+
+    def operations(self, inputs: Sequence[Spec], output: Spec) -> int:
+        """n^3 / 3 a matrix (Golub and Van Loan 2013, section 4.2.5)."""
+        return prod(output.sizes) * output.sizes[-1] // 3
 
     def compute(self, a: Array, *, out: Array) -> None:
         try:
@@ -112,6 +117,11 @@ class Solve(Op):
             raise GraphError(f"there are {a.shape[-1]} equations and {b.shape[-2]} right-hand sides")
         return b.with_shape((*broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]))
 
+    def operations(self, inputs: Sequence[Spec], output: Spec) -> int:
+        """2 n^3 / 3 for a matrix (Golub and Van Loan 2013, section 3.2.6), and 2 n^2 for a column."""
+        *stack, n, columns = output.sizes
+        return prod(stack) * (2 * n**3 // 3 + 2 * n**2 * columns)
+
     def compute(self, a: Array, b: Array, *, out: Array) -> None:
         try:
             out[...] = np.linalg.solve(a.swapaxes(-1, -2) if self.transpose_a else a, b)
@@ -148,6 +158,10 @@ class SolveTriangular(Solve):
     """The x with t x = b, or with t^T x = b, where t is one triangle of a."""
 
     lower: bool = True
+
+    def operations(self, inputs: Sequence[Spec], output: Spec) -> int:
+        """n^2 for a column."""
+        return prod(output.sizes) * output.sizes[-2]
 
     def compute(self, a: Array, b: Array, *, out: Array) -> None:
         zeros = np.argwhere(np.diagonal(a, axis1=-2, axis2=-1) == 0)
