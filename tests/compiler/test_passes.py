@@ -180,6 +180,39 @@ def test_packed_variables_are_their_own_memory():
     np.testing.assert_array_equal(dl.Session().run(reordered), [0, 0, 0, 2, 2, 2, 2])
 
 
+def test_what_is_concatenated_along_the_first_axis_is_computed_in_place():
+    x, w = dl.placeholder("float32", (4, 4)), dl.placeholder("float32", (4, 4))
+    assert computed(plan(dl.concat([x @ w, dl.exp(x)]), [x, w])) == ["matmul", "exp"]
+    beside = plan(dl.concat([x @ w, dl.exp(x)], axis=1), [x, w])
+    assert computed(beside) == ["matmul", "copy", "exp", "copy"]  # these three are one group
+    assert len(beside.compute[-1].group) == 3
+    for bound in (beside, plan(dl.concat([x @ w, dl.exp(x)], axis=1), [x, w], only())):
+        bound.inputs[0][:], bound.inputs[1][:] = np.arange(16).reshape(4, 4) / 16, np.eye(4)
+        x_value = bound.inputs[0].copy()
+        np.testing.assert_allclose(bound.run()[0], np.hstack([x_value, np.exp(x_value)]), rtol=1e-6)
+
+
+def test_a_view_of_what_a_group_computes_does_not_end_it():
+    x = dl.placeholder("float32", (6,))
+    y = dl.exp(x)
+    assert len(plan([y[3:], y * 2.0], [x]).compute[0].group) == 2
+
+
+def test_gradients_of_slices_are_sums_of_stretches():
+    x = dl.placeholder("float64", (6,))
+    loss = dl.sum(dl.square(x[1:]) * x[:-1] + x[2:3] * x[4])
+    (gradient,) = dl.gradients(loss, [x])
+    bound = plan(gradient, [x])
+    assert "unslice" not in computed(bound)
+    assert "unslice" in computed(plan(gradient, [x], only()))
+    value = np.linspace(-1, 2, 6)
+    bound.inputs[0][:] = value
+    expected = np.append(value[1:] ** 2, 0) + np.append(0, 2 * value[1:] * value[:-1])
+    expected[2] += 5 * value[4]
+    expected[4] += 5 * value[2]
+    np.testing.assert_allclose(bound.run()[0], expected, rtol=1e-14)
+
+
 def momentum_step():
     """Two parameters updated as one vector, with a slot; returns the parameters, the slot and the update."""
     a, b = dl.Variable(np.ones((20, 10), "float32")), dl.Variable(np.zeros(30_000, "float32"))

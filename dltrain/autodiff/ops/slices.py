@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import builtins
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,10 @@ import numpy as np
 from dltrain.autodiff.dimensions import Dimension, Shape
 from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
 from dltrain.autodiff.layout import Layout
-from dltrain.autodiff.ops.arithmetic import add
+from dltrain.autodiff.leaves import Constant
+from dltrain.autodiff.ops.arithmetic import Add, add
 from dltrain.autodiff.ops.bases import Join, View, operand, operands, require_same_dtype
-from dltrain.autodiff.ops.shape import reshape
+from dltrain.autodiff.ops.shape import BroadcastTo, Reshape, reshape
 from dltrain.autodiff.spec import Array, Spec, normalize_axis
 from dltrain.errors import GraphError
 
@@ -123,8 +126,69 @@ class Unslice(Op):
             place = out[(*_index(key), Ellipsis)]
             np.add(place, part, out=place)
 
+    def simplified(self, node: Any) -> Any:
+        """Where all keys cut one axis: the stretches between their ends, each a sum, one after the other."""
+        sizes = node.spec.sizes
+        cuts = _cuts(self.keys, sizes)
+        if cuts is None:
+            return node
+        axis, ranges = cuts
+        zero = node.replaced(Constant(np.zeros((), node.spec.dtype)))
+        stretches = []
+        for start, stop, covering in _stretches(ranges, sizes[axis]):
+            total = zero  # as the kernel begins: 0 and -0 are 0
+            for number in covering:
+                part, taken = node.inputs[number], ranges[number]
+                whole = (*sizes[:axis], len(taken), *sizes[axis + 1 :])
+                if part.spec.shape != whole:
+                    part = node.replaced(Reshape(whole), part)
+                if stop - start < len(taken):
+                    cut = (start - taken.start, stop - taken.start, None)
+                    key = [(None, None, None)] * axis + [cut] + [(None, None, None)] * (len(sizes) - axis - 1)
+                    part = node.replaced(Slice(tuple(key)), part)
+                total = node.replaced(Add(), total, part)
+            if not covering:
+                shape = (*sizes[:axis], stop - start, *sizes[axis + 1 :])
+                total = node.replaced(BroadcastTo(shape), zero)
+            stretches.append(total)
+        return node.replaced(Concat(axis), *stretches)
+
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor]:
         return [Slice(key)(upstream) for key in self.keys]
+
+
+def _cuts(keys: Sequence[Key], sizes: tuple[int, ...]) -> tuple[int, list[range]] | None:
+    """The one axis of which the keys leave something out, and what each takes of it.
+
+    None where they cut several axes or take steps, or where so many overlap that the sums would be long.
+    """
+    if 0 in sizes or not sizes:
+        return None
+    taken = [
+        [
+            range(size)[builtins.slice(*part)] if isinstance(part, tuple) else range(size)[part:][:1]
+            for part, size in zip((part for part in key if part is not None), sizes, strict=True)
+        ]
+        for key in keys
+    ]
+    cut = {axis for each in taken for axis, numbers in enumerate(each) if len(numbers) < sizes[axis]} or {0}
+    axis = min(cut)
+    ranges = [each[axis] for each in taken]
+    if len(cut) > 1 or any(numbers.step > 1 and len(numbers) > 1 for numbers in ranges):
+        return None
+    if builtins.sum(len(covering) for *_, covering in _stretches(ranges, sizes[axis])) > 4 * len(keys):
+        return None
+    return axis, ranges
+
+
+def _stretches(ranges: Sequence[range], size: int) -> list[tuple[int, int, list[int]]]:
+    """From each end of a range to the next, and the numbers of the ranges that cover what is between."""
+    ends = sorted({0, size, *(end for numbers in ranges for end in (numbers.start, numbers.stop))})
+    covering: list[list[int]] = [[] for _ in ends]
+    for number, numbers in enumerate(ranges):
+        for place in range(bisect_left(ends, numbers.start), bisect_left(ends, numbers.stop)):
+            covering[place].append(number)
+    return [(*pair, by) for pair, by in zip(pairwise(ends), covering, strict=False)]
 
 
 def add_up(tensors: Sequence[Tensor]) -> Tensor:
