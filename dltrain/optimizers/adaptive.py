@@ -6,10 +6,10 @@ from pydantic import Field
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
-from dltrain.optimizers.optimizer import LearningRate, Optimizer, Step
+from dltrain.optimizers.first_order import FirstOrder, LearningRate, Step
 
 
-class Adam(Optimizer, name="adam"):
+class Adam(FirstOrder, name="adam"):
     """m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2; m' = m / (1 - beta1^t);
     v' = v / (1 - beta2^t); p <- p - rate * m' / (sqrt(v') + epsilon) (Kingma and Ba, 2015, algorithm 1).
 
@@ -68,7 +68,7 @@ class Nadam(Adam, name="nadam"):
         return ahead + (1 - self.beta1) * step.gradient / _correction(self.beta1, step)
 
 
-class RmsProp(Optimizer, name="rmsprop"):
+class RmsProp(FirstOrder, name="rmsprop"):
     """v <- d v + (1 - d) g^2; p <- p - rate * g / (sqrt(v) + epsilon)
     (Tieleman and Hinton, 2012, lecture 6e).
 
@@ -95,7 +95,7 @@ class RmsProp(Optimizer, name="rmsprop"):
         return step.parameters - step.learning_rate * change
 
 
-class Adagrad(Optimizer, name="adagrad"):
+class Adagrad(FirstOrder, name="adagrad"):
     """s <- s + g^2; p <- p - rate * g / (sqrt(s) + epsilon) (Duchi et al., 2011, with diagonal matrices).
 
     s starts at 0; epsilon is outside of the root.
@@ -110,7 +110,7 @@ class Adagrad(Optimizer, name="adagrad"):
         return step.parameters - step.learning_rate * (g / (ops.sqrt(square) + self.epsilon))
 
 
-class Adadelta(Optimizer, name="adadelta"):
+class Adadelta(FirstOrder, name="adadelta"):
     """v <- d v + (1 - d) g^2; u = sqrt(w + epsilon) / sqrt(v + epsilon) * g; w <- d w + (1 - d) u^2;
     p <- p - rate * u (Zeiler, 2012, algorithm 1, where rate is 1).
 

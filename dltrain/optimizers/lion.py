@@ -6,10 +6,10 @@ from pydantic import Field
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
-from dltrain.optimizers.optimizer import LearningRate, Optimizer, Step
+from dltrain.optimizers.first_order import FirstOrder, LearningRate, Step
 
 
-class Lion(Optimizer, name="lion"):
+class Lion(FirstOrder, name="lion"):
     """u = sign(beta1 m + (1 - beta1) g); m <- beta2 m + (1 - beta2) g; p <- p - rate * (u + weight_decay * p)
     (Chen et al., Symbolic discovery of optimization algorithms, 2023, program 1).
 

@@ -6,11 +6,11 @@ from pydantic import Field, model_validator
 
 from dltrain.autodiff.graph import Tensor
 from dltrain.errors import ConfigError
-from dltrain.optimizers.optimizer import LearningRate, Optimizer, Step
+from dltrain.optimizers.first_order import FirstOrder, LearningRate, Step
 from dltrain.places import Key
 
 
-class Sgd(Optimizer, name="sgd"):
+class Sgd(FirstOrder, name="sgd"):
     """p <- p - rate * g (Robbins and Monro, 1951).
 
     With momentum mu: b <- mu * b + g, p <- p - rate * b (Polyak, 1964). With nesterov the last is

@@ -13,6 +13,7 @@ from dltrain.errors import ConfigError, RunError
 from dltrain.execution import Session
 from dltrain.metrics import Accuracy, Metric, Mse
 from dltrain.models.model import BuiltModel
+from dltrain.optimizers import Objective
 from dltrain.places import Key
 from dltrain.task import Prediction, Target
 from dltrain.training.figures import Figure
@@ -84,7 +85,8 @@ class Network:
                 penalty = config.cost.penalty(self.model.variables)
                 minimized = loss if penalty is None else loss + penalty
         with self.graph, source(Key("optimizer")):
-            updates = config.optimizer.minimize(minimized, total_steps=total_steps) + followed
+            objective = Objective(minimized, outputs=[prediction.scores], penalty=penalty)
+            updates = config.optimizer.step(objective, total_steps) + followed
             learning_rate = config.optimizer.learning_rate_at(self.graph.step, total_steps)
         return Program(tuple(self.fed), (loss, learning_rate), updates, (minimized,))
 
