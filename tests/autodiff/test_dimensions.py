@@ -58,8 +58,7 @@ def test_slices_of_one_tensor_have_one_gradient_array():
         x = dl.placeholder("float64", (50, 3), "x")
         total = sum((dl.sin(x[t]) * t for t in range(1, 50)), x[0])
         plan = dl.Session().compile(dl.Program((x,), tuple(dl.gradients(total, [x])))).bind().plan
-        computed = [node for call in plan.compute for node in call.group if node.op.label == "unslice"]
-        assert len(dict.fromkeys(computed)) == 1
+        assert plan.buffers < 2 * 50 * 3 * 8  # not 50 arrays
         dl.check_gradients(total, [x], {x: np.random.default_rng(0).normal(size=(50, 3))})
 
 
