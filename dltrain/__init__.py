@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # says to type checkers what `__getattr__` finds at run time
     from dltrain import optimizers as optimizers
     from dltrain import runs as runs
     from dltrain import summary as summary
+    from dltrain import task as task
     from dltrain import training as training
     from dltrain.autodiff import *
     from dltrain.autodiff.ops import *
@@ -44,6 +45,7 @@ _MODULES = (
     "optimizers",
     "runs",
     "summary",
+    "task",
     "training",
 )
 _HOMES = ("dltrain.autodiff", "dltrain.execution", "dltrain.autodiff.ops", "dltrain.runs")

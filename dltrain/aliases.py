@@ -30,7 +30,9 @@ NAMES = _table(  # of components
     binary_cross_entropy: BCELoss BCEWithLogitsLoss bce binary_crossentropy sigmoid_cross_entropy
     mse: MSELoss mean_squared_error l2_loss | mae: L1Loss mean_absolute_error
     huber: HuberLoss SmoothL1Loss smooth_l1 | accuracy: acc sparse_categorical_accuracy categorical_accuracy
-    top_k_accuracy: top_k top5 sparse_top_k_categorical_accuracy
+    top_k_accuracy: top_k top5 sparse_top_k_categorical_accuracy | precision: precision_score
+    recall: recall_score sensitivity | f1: f1_score fscore f_measure | roc_auc: auc auroc roc_auc_score
+    r2: r2_score coefficient_of_determination | perplexity: ppl
     sgd: gradient_descent GradientDescentOptimizer momentum nesterov | adam: AdamOptimizer
     rmsprop: RMSPropOptimizer | constant: none constant_lr | step: StepLR multistep
     exponential: ExponentialLR ExponentialDecay exp

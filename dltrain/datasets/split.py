@@ -23,7 +23,7 @@ class Split:
     Arguments:
         inputs: [stored, *input_shape], uint8 or floating, in C order; may be mapped from a file, in any byte
             order and at any address.
-        labels: int64[stored], or None when the input itself is the target.
+        labels: the targets, [stored, ...], as they are fed; None when the input itself is the target.
         rows: int64[examples], which of the stored examples belong to the split, in its order.
         scale: what a stored value is multiplied by.
     """
@@ -81,8 +81,8 @@ class Split:
             index: int64[batch], positions within the split.
 
         Returns:
-            Inputs, float32[batch, *input_shape], scale times the stored values; and targets: the labels,
-            int64[batch], or where the target is the input, the inputs again, the same array.
+            Inputs, float32[batch, *input_shape], scale times the stored values; and targets, [batch, ...]: of
+            labels int64, else float32; where the target is the input, the inputs again, the same array.
 
         Raises:
             IndexError: a position is beyond the split.
@@ -109,7 +109,7 @@ class Split:
         Arguments:
             index: int64[batch], positions within the split.
             inputs: float32[batch, *input_shape], filled with scale times the stored values.
-            targets: int64[batch], filled with the labels; None for none.
+            targets: [batch, ...], filled with the targets; None for none.
             take_rows: a session's, which is faster than NumPy where it can be used; the same bits.
 
         Raises:

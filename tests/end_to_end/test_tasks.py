@@ -78,6 +78,11 @@ def test_a_task_is_learnt_evaluated_and_predicted(dltrain: Dltrain, target: str)
         first, *rows = csv.reader(Path("out.csv").read_text().splitlines())
         assert first == head
         np.testing.assert_allclose(np.array(rows, float)[:, -3:], outputs, rtol=1e-6)
+        assert dltrain("predict", "run", "--input", "in.npy", "--output", "out.json").code == 0
+        objects = json.loads(Path("out.json").read_text())
+        numbers = [next(value for value in each.values() if isinstance(value, list)) for each in objects]
+        np.testing.assert_allclose(numbers, outputs, rtol=1e-6)
+        assert ["class" in each for each in objects] == [target == "label"] * 7
 
 
 def test_the_best_checkpoint_is_the_one_of_the_highest_f1(dltrain: Dltrain) -> None:

@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,6 +19,7 @@ from run_helpers import autoencoder_config, busy_config, softmax_config, write_d
 from dltrain import datasets
 from dltrain.config import apply_overrides, dump, load_document, parse, parse_document, to_yaml
 from dltrain.datasets import Idx, Npz
+from dltrain.errors import DltrainError
 from dltrain.inspection.input_files import read_inputs
 from dltrain.training.run_config import RunConfig
 
@@ -122,6 +124,25 @@ def read_npz_labels(folder: Path, content: bytes) -> object:
     )
 
 
+def read_npz_targets(folder: Path, content: bytes) -> object:
+    """The same array as targets of the other kinds."""
+    inputs = npy(PICTURES)
+    path = written(
+        folder / "data.npz",
+        repair.zipped({"x_train": inputs, "y_train": content, "x_test": inputs, "y_test": content}),
+    )
+    kinds: tuple[Any, ...] = ("numbers", "multi_label", "positions")
+    errors = []
+    for kind in kinds:
+        try:
+            Npz(path=path, validation_size=0, target=kind).load()
+        except DltrainError as error:
+            errors.append(error)
+    if len(errors) == len(kinds):
+        raise errors[0]
+    return errors
+
+
 # --- inputs of predict ---
 
 
@@ -181,6 +202,7 @@ TARGETS = {
     "npz": Target(read_npz, npz_seeds),
     "npz_inputs": Target(read_npz_inputs, npy_seeds),
     "npz_labels": Target(read_npz_labels, label_seeds),
+    "npz_targets": Target(read_npz_targets, label_seeds),
     "npy": Target(read_npy, npy_seeds),
     "png": Target(read_png, png_seeds),
     "png_chunks": Target(
