@@ -6,11 +6,12 @@ at its place in the result. A copy is elementwise, and takes part in groups. Res
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from dltrain.autodiff.layout import Layout
+from dltrain.compiler.buffers import Buffer
 from dltrain.compiler.ir import Lowered, Node, explained
 from dltrain.compiler.storage import Storage
 from dltrain.errors import GraphError
@@ -23,17 +24,20 @@ class Place(NamedTuple):
     number: int
 
 
-def with_copies(program: Lowered, storage: Storage, share: bool) -> tuple[Lowered, dict[Node, Place]]:
+def with_copies(
+    program: Lowered, storage: Storage, given: Mapping[Node, Buffer], share: bool
+) -> tuple[Lowered, dict[Node, Place]]:
     """The program with its copies, and the places of what its joins are made of.
 
     Arguments:
+        given: where inputs lie that have no block of their own.
         share: whether what is joined may be computed right at its place; else all of it is copied there.
 
     Raises:
         GraphError: a view of what does not exist, in a dimension that had a name until now.
     """
     places: dict[Node, Place] = {}
-    layouts: dict[Node, Layout] = {}  # of views
+    layouts = {node: buffer.layout for node, buffer in given.items()}  # and those of views
 
     def transform(node: Node) -> Node:
         if node.op.is_view:

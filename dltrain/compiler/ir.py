@@ -45,9 +45,9 @@ class Node:
         return not (self.op.is_leaf or self.op.is_view or self.op.is_join)
 
     @property
-    def variable(self) -> Variable | None:
+    def variable(self) -> Tensor | None:
         """The variable whose value it is; None if it is anything else."""
-        return self.origin if isinstance(self.op, ReadVariable) else None  # type: ignore[return-value]
+        return self.origin if isinstance(self.op, ReadVariable) else None
 
     @property
     def viewed(self) -> Node:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dltrain.autodiff.graph import Variable
+from dltrain.autodiff.graph import Tensor, Variable
 from dltrain.autodiff.layout import Layout
 from dltrain.compiler.buffers import Block, Buffer
 from dltrain.compiler.ir import Node
@@ -21,12 +21,12 @@ class Storage:
     """
 
     def __init__(self) -> None:
-        self._buffers: dict[Variable, Buffer] = {}
+        self._buffers: dict[Tensor, Buffer] = {}
 
-    def __contains__(self, variable: Variable) -> bool:
+    def __contains__(self, variable: Tensor) -> bool:
         return variable in self._buffers
 
-    def __getitem__(self, variable: Variable) -> Buffer:
+    def __getitem__(self, variable: Tensor) -> Buffer:
         """Where the variable lies, in its shape."""
         return self._buffers[variable]
 
@@ -44,7 +44,7 @@ class Storage:
                 self._buffers[variable] = Buffer(block, Layout.contiguous(variable.spec.sizes, start), dtype)
                 start += size
 
-    def joint(self, variables: Sequence[Variable]) -> Buffer | None:
+    def joint(self, variables: Sequence[Tensor]) -> Buffer | None:
         """Where all `variables` lie, as one vector, if they follow each other without a gap."""
         first = self._buffers[variables[0]]
         end = first.layout.offset

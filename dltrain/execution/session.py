@@ -19,9 +19,10 @@ from dltrain.backends.c.compiler import find_compiler
 from dltrain.backends.c.threads import TakeRows
 from dltrain.backends.memory import array_of
 from dltrain.backends.numpy import NumPy
+from dltrain.compiler.planning import PASSES
 from dltrain.compiler.storage import Storage
 from dltrain.errors import CompilerError, DltrainWarning, GraphError, StorageError
-from dltrain.execution.compile import PASSES, compile_plan
+from dltrain.execution.compile import compile_plan
 from dltrain.execution.feeds import bound_sizes, fed_arrays
 from dltrain.execution.fetches import Fetches, program_of, structured
 from dltrain.execution.lock import SessionLock

@@ -13,8 +13,8 @@ from dltrain.autodiff import ops
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import Graph, Tensor
 from dltrain.autodiff.leaves import constant, placeholder
+from dltrain.compiler.planning import PASSES
 from dltrain.errors import GraphError
-from dltrain.execution.compile import PASSES
 from dltrain.execution.session import Session
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import dltrain as dl
+from dltrain.compiler.planning import PASSES
 from dltrain.errors import NotDifferentiableError
-from dltrain.execution.compile import PASSES
 
 
 @dataclass(frozen=True)

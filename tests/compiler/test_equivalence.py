@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dltrain as dl
-from dltrain.execution.compile import PASSES
+from dltrain.compiler.planning import PASSES
 
 SAME_BITS = PASSES - {"reassociate"}
 ROWS, COLUMNS = 40, 700  # more than one tile

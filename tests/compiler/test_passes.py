@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import dltrain as dl
-from dltrain.execution.compile import PASSES
+from dltrain.compiler.planning import PASSES
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from dltrain.autodiff.graph import Graph
-from dltrain.execution.compile import PASSES
+from dltrain.compiler.planning import PASSES
 from dltrain.execution.session import Session
 
 SAME_BITS = PASSES - {"reassociate"}

@@ -1,0 +1,107 @@
+"""Planning: a program becomes groups of nodes in order, with the memory that they read and write.
+
+fold constants -> rewrite -> merge -> reassociate -> copies -> schedule -> group elementwise -> direct commits
+-> memory. Each pass keeps the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dltrain.compiler.buffers import Buffer
+from dltrain.compiler.commit import commit_copies, direct_targets
+from dltrain.compiler.copies import with_copies
+from dltrain.compiler.fold_constants import fold_constants
+from dltrain.compiler.guards import summarized
+from dltrain.compiler.ir import Lowered, Node
+from dltrain.compiler.memory import Memory
+from dltrain.compiler.merge import merge
+from dltrain.compiler.reassociate import reassociate
+from dltrain.compiler.rewrite import rewrite
+from dltrain.compiler.schedule import Group, group_elementwise, schedule
+from dltrain.compiler.storage import Storage
+
+GRAPH_PASSES = {
+    "fold_constants": fold_constants,
+    "rewrite": rewrite,
+    "merge": merge,
+    "reassociate": reassociate,
+}
+
+PASSES = frozenset({*GRAPH_PASSES, "group_elementwise", "direct_commit", "share_memory"})
+"""The passes that can be left out, by name; what stays makes the same results, slower."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A program, planned.
+
+    Attributes:
+        program: what is left of it.
+        summaries: of its guards.
+        compute, commit: the groups of the two phases.
+        buffers: of all nodes that are read or written outside of their group.
+        bytes: of the blocks that are for this plan alone.
+    """
+
+    program: Lowered
+    summaries: Sequence[Node]
+    compute: Sequence[Group]
+    commit: Sequence[Group]
+    buffers: dict[Node, Buffer]
+    bytes: int
+
+
+def planned(
+    program: Lowered,
+    storage: Storage,
+    passes: frozenset[str],
+    inputs: Sequence[Buffer] = (),
+    fetches: Sequence[Buffer] = (),
+) -> Planned:
+    """Plan a program.
+
+    Arguments:
+        storage: where its variables lie.
+        passes: names out of `PASSES`.
+        inputs: where the program's lie; default each in a block of its own.
+        fetches: where the program's are to lie, in memory that nothing else of it lies in; default anywhere.
+
+    Raises:
+        GraphError: a view of what does not exist, in a dimension that had a name until now.
+    """
+    for name, graph_pass in GRAPH_PASSES.items():
+        if name in passes:
+            program = graph_pass(program)
+    share = "share_memory" in passes
+    given = dict(zip(program.inputs, inputs, strict=False))
+    program, places = with_copies(program, storage, given, share)
+    summaries = [summarized(guard) for guard in program.guarded]
+    groups = schedule([*program.results, *summaries])
+    if "group_elementwise" in passes:
+        groups = group_elementwise(groups)
+    groups = [group for group in groups if group[0].is_computed]  # a join is computed by its inputs
+    targets = direct_targets(groups, program, places, storage) if "direct_commit" in passes else {}
+    committed = [group for group in groups if any(node in targets for node in group)]
+    computed = [group for group in groups if not any(node in targets for node in group)]
+    for node, buffer in zip(program.fetches, fetches, strict=False):
+        if node.is_computed and node not in places and (buffer.is_contiguous or node.op.is_elementwise):
+            given.setdefault(node, buffer)
+    kept = [*program.results, *summaries, *program.inputs]
+    memory = Memory([*computed, *committed], kept, {**given, **targets}, places, storage, share)
+    buffers = memory.buffers
+    fetch_copies = {
+        node.copied(node.origin): buffer
+        for node, buffer in zip(program.fetches, fetches, strict=False)
+        if buffers[node] != buffer
+    }
+    copies = commit_copies(program.updates, buffers, storage)
+    return Planned(
+        program=program,
+        summaries=summaries,
+        compute=[*computed, *((copy,) for copy in fetch_copies)],
+        commit=[*committed, *((copy,) for copy in copies)],
+        buffers={**buffers, **fetch_copies, **copies},
+        bytes=memory.bytes,
+    )
