@@ -7,7 +7,15 @@ from dataclasses import fields
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+)
 
 from dltrain.config import parse, parse_document, to_yaml
 from dltrain.datasets import Data
@@ -15,10 +23,12 @@ from dltrain.errors import ConfigError, RunError
 from dltrain.runs.checkpoints import Checkpoint
 from dltrain.runs.damage import damaged_checkpoint, described
 from dltrain.runs.directory import RunDirectory
-from dltrain.task import InputTarget, LabelTarget, MultiLabelTarget, NumbersTarget, PositionsTarget
-from dltrain.task.target import Size
+from dltrain.task import Target
+from dltrain.task.target import read_target
 from dltrain.training.run_config import RunConfig
 from dltrain.training.state import Count, TrainingState
+
+Size = Annotated[int, Field(ge=1, lt=2**62, strict=True)]
 
 
 class _Plain(BaseModel):
@@ -29,10 +39,7 @@ class DescribedData(_Plain):
     """What of a data set must stay as it is while a run goes on."""
 
     input_shape: list[Size]
-    target: Annotated[
-        LabelTarget | PositionsTarget | MultiLabelTarget | NumbersTarget | InputTarget,
-        Field(discriminator="kind"),
-    ]
+    target: Annotated[Target, PlainValidator(read_target), PlainSerializer(Target.plain)]
     examples: dict[str, Size]
 
     @classmethod

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import ConfigDict, Field
 
 from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.leaves import placeholder
 from dltrain.task.prediction import Bernoulli, Categorical, Point, Prediction
-
-Size = Annotated[int, Field(ge=1, lt=2**62, strict=True)]
-Shape = tuple[Size, ...]
 
 
 class Target(ABC):
@@ -29,11 +25,8 @@ class Target(ABC):
         is_input: whether it is the input itself.
     """
 
-    # Of one that is read from a checkpoint.
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    shape: Shape
-    kind: Any
+    shape: tuple[int, ...]
+    kind: ClassVar[str]
     dtype: ClassVar[np.dtype[Any]]
     prediction: ClassVar[type[Prediction]] = Point
     predictions: ClassVar[tuple[type[Prediction], ...]] = (Prediction,)
@@ -43,6 +36,10 @@ class Target(ABC):
     def output_shape(self) -> tuple[int, ...]:
         """Shape of what a model gives for one example."""
         return self.shape
+
+    def plain(self) -> dict[str, Any]:
+        """The target as plain data, which `read_target` reads again."""
+        return {"kind": self.kind, **asdict(self)}  # type: ignore[call-overload]
 
     @abstractmethod
     def __str__(self) -> str:
@@ -61,8 +58,8 @@ class ClassTarget(Target):
         classes: how many; they are 0 to classes - 1.
     """
 
-    classes: Size
-    shape: Shape = ()
+    classes: int
+    shape: tuple[int, ...] = ()
     dtype: ClassVar[np.dtype[Any]] = np.dtype("int64")
     prediction: ClassVar[type[Prediction]] = Categorical
     predictions: ClassVar[tuple[type[Prediction], ...]] = (Categorical,)
@@ -75,33 +72,30 @@ class ClassTarget(Target):
         return f"{self.kind}, one of {self.classes} classes"
 
 
-@dataclass(frozen=True)
 class LabelTarget(ClassTarget):
     """One of several classes for each example."""
 
-    kind: Literal["label"] = "label"
+    kind: ClassVar[str] = "label"
 
 
-@dataclass(frozen=True)
 class PositionsTarget(ClassTarget):
     """One of several classes at each position of an example."""
 
-    kind: Literal["positions"] = "positions"
+    kind: ClassVar[str] = "positions"
 
 
 @dataclass(frozen=True)
 class FloatTarget(Target):
     """Floating numbers, in the shape of the model's output."""
 
-    shape: Shape
+    shape: tuple[int, ...]
     dtype: ClassVar[np.dtype[Any]] = np.dtype("float32")
 
 
-@dataclass(frozen=True)
 class MultiLabelTarget(FloatTarget):
     """Labels of which each is so, 1, or not, 0."""
 
-    kind: Literal["multi_label"] = "multi_label"
+    kind: ClassVar[str] = "multi_label"
     prediction: ClassVar[type[Prediction]] = Bernoulli
     predictions: ClassVar[tuple[type[Prediction], ...]] = (Bernoulli,)
 
@@ -109,21 +103,19 @@ class MultiLabelTarget(FloatTarget):
         return f"{self.kind}, yes or no"
 
 
-@dataclass(frozen=True)
 class NumbersTarget(FloatTarget):
     """Numbers of any kind: regression."""
 
-    kind: Literal["numbers"] = "numbers"
+    kind: ClassVar[str] = "numbers"
 
     def __str__(self) -> str:
         return f"{self.kind}, {list(self.shape)} an example"
 
 
-@dataclass(frozen=True)
 class InputTarget(FloatTarget):
     """The input itself, which is to be reconstructed."""
 
-    kind: Literal["input"] = "input"
+    kind: ClassVar[str] = "input"
     is_input: ClassVar[bool] = True
 
     def __str__(self) -> str:
@@ -134,3 +126,23 @@ class InputTarget(FloatTarget):
 
 
 KINDS: tuple[type[Target], ...] = (LabelTarget, PositionsTarget, MultiLabelTarget, NumbersTarget, InputTarget)
+
+
+def read_target(value: object) -> Target:
+    """The target that plain data describe, or that `value` is.
+
+    Raises:
+        ValueError: they describe none.
+    """
+    if isinstance(value, Target):
+        return value
+    kinds = {each.kind: each for each in KINDS}
+    try:
+        keys = dict(value)  # type: ignore[call-overload]
+        cls = kinds[keys.pop("kind")]
+        target = cls(**{**keys, "shape": tuple(keys.get("shape", ()))})
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("no target") from None
+    if not all(type(size) is int and 0 < size < 2**62 for size in target.output_shape):
+        raise ValueError("no shape of a target")
+    return target

@@ -123,7 +123,16 @@ CHANGES: list[Callable[[dict[str, Any]], object]] = [
     put("files", value={"metrics.jsonl": 0, "../../passwords": 0}),
     put("data", "input_shape", value=[10**9, 10**9]),
     put("data", "input_shape", value="4"),
-    put("data", "classes", value=0),
+    put("data", "classes", value=3),
+    put("data", "target", value=None),
+    put("data", "target", value={}),
+    put("data", "target", value={"kind": "os.system", "shape": []}),
+    put("data", "target", value={"kind": []}),
+    put("data", "target", value={"kind": "label", "shape": [], "classes": 0}),
+    put("data", "target", value={"kind": "label", "shape": [], "classes": True}),
+    put("data", "target", value={"kind": "label", "shape": [], "classes": 3, "more": 1}),
+    put("data", "target", value={"kind": "numbers", "shape": [-1]}),
+    put("data", "target", value={"kind": "numbers", "shape": "4"}),
     put("data", "examples", value={"train": 41}),
 ]
 
