@@ -1,0 +1,37 @@
+"""Order along an axis: argsort.c."""
+
+from __future__ import annotations
+
+from math import ceil, prod
+
+import numpy as np
+
+from dltrain.autodiff.ops.sorting import Argsort
+from dltrain.backends.c.backend import C
+from dltrain.backends.c.call import C_TYPES, CCall, c_text, is_contiguous
+from dltrain.compiler.instructions import Instruction
+
+TASK_NUMBERS = 2_048
+FEWEST_LINES = 16  # side by side: no two tasks write to one line of the cache
+KEYS = {8: "uint64_t", 4: "uint32_t", 1: "uint8_t"}  # by the bytes of what is sorted
+
+
+@C.lowering(Argsort)
+def argsort(work: Instruction, _: C) -> CCall | None:
+    """The call of argsort.c, some lines along the axis a task; of contiguous arrays."""
+    op, (x,), (out,) = work.node.op, work.inputs, work.outputs
+    assert isinstance(op, Argsort)
+    if not out.size or not is_contiguous(x) or not is_contiguous(out):
+        return None
+    count, after = x.shape[op.axis], prod(x.shape[op.axis + 1 :])
+    lines, each = x.size // count, max(TASK_NUMBERS // count, min(after, FEWEST_LINES))
+    constants = {
+        "NUMBER": C_TYPES[x.dtype],
+        "KEY": KEYS[x.dtype.itemsize],
+        "IS_FLOAT": int(x.dtype.kind == "f"),
+        "IS_SIGNED": int(x.dtype == np.int64),
+        "DESCENDING": int(op.descending),
+    }
+    source = "".join(f"#define {name} {value}\n" for name, value in constants.items()) + c_text("argsort.c")
+    numbers = (count, after, lines, each)
+    return CCall(work, "argsort", source, [x, out], numbers, ceil(lines / each), refuses=True)
