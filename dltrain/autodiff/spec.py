@@ -71,7 +71,7 @@ class Spec:
         Raises:
             GraphError: a dimension is still a name.
         """
-        if not self._is_bound:
+        if not self.is_bound:
             raise GraphError(f"a named dimension of {self} has no size yet")
         return cast("tuple[int, ...]", self.shape)
 
@@ -83,13 +83,17 @@ class Spec:
 
     def bind(self, sizes: Mapping[str, int]) -> Spec:
         """The same with each name replaced by its size, where `sizes` has one."""
-        if self._is_bound:
+        if self.is_bound:
             return self
         return self.with_shape(bound(dimension, sizes) for dimension in self.shape)
 
     @property
-    def _is_bound(self) -> bool:
-        return all(type(dimension) is int for dimension in self.shape)
+    def is_bound(self) -> bool:
+        """Whether every dimension is a size."""
+        return _INT.issuperset(map(type, self.shape))
+
+
+_INT = frozenset({int})
 
 
 def as_array(value: object, dtype: DTypeLike | None = None) -> Array:

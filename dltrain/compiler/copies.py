@@ -40,9 +40,10 @@ def with_copies(
     layouts = {node: buffer.layout for node, buffer in given.items()}  # and those of views
 
     def transform(node: Node) -> Node:
-        if node.op.is_view:
+        op = node.op
+        if op.is_view:
             return _viewing(node, layouts)
-        if node.op.is_join and (not share or storage.read(node) is None):
+        if op.is_join and (not share or storage.read(node) is None):
             return _joining(node, places, share)
         return node
 

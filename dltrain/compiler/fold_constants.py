@@ -22,7 +22,7 @@ def fold_constants(program: Lowered) -> Lowered:
 
 
 def _folded(node: Node) -> Node:
-    if node.is_leaf or not (node.op.reads_shapes_only or _is_foldable(node)):
+    if not (node.op.reads_shapes_only or _is_foldable(node)):
         return node
     arrays = [
         np.broadcast_to(np.zeros((), source.spec.dtype), source.spec.sizes) if value is None else value
@@ -40,12 +40,10 @@ def _folded(node: Node) -> Node:
 
 def _is_foldable(node: Node) -> bool:
     """Views cost nothing as they are, broadcasting ones would grow; a value may hide a stabler logarithm."""
-    if (
-        node.op.logarithm is not None
-        or not node.inputs
-        or node.others
-        or any(source.op.constant is None for source in node.inputs)
-    ):
+    for source in node.inputs:
+        if source.op.constant is None:
+            return False
+    if not node.inputs or node.others or node.op.logarithm is not None:
         return False
     size = prod(node.spec.sizes)
     largest_input = max(prod(source.spec.sizes) for source in node.inputs)

@@ -19,7 +19,7 @@ from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError
 
 
-@dataclass(eq=False, slots=True, frozen=True)
+@dataclass(eq=False, slots=True)  # not frozen: that takes three times as long to make
 class Node:
     """An op applied to nodes; as a value it is the op's first output, the others are `Output`s of it.
 
@@ -61,6 +61,13 @@ class Node:
         if inputs == self.inputs:
             return self
         return Node(self.op, inputs, self.spec, self.origin, self.others)
+
+    def with_new(self, new: Mapping[Node, Node]) -> Node:
+        """With the new nodes in place of those inputs that have one."""
+        for source in self.inputs:
+            if source in new:
+                return self.with_inputs(tuple([new.get(source, source) for source in self.inputs]))
+        return self
 
     def replaced(self, op: Op, *inputs: Node) -> Node:
         """What is computed in its place, or for that: another op, applied to other nodes."""
@@ -127,16 +134,18 @@ class Lowered:
         """With `transform` applied to every node after it was applied to the node's inputs."""
         new: dict[Node, Node] = {}
         for node in postorder(self.results):
-            new[node] = transform(node.with_inputs(tuple([new[source] for source in node.inputs])))
+            made = transform(node.with_new(new))
+            if made is not node:
+                new[node] = made
         return self.replaced(new)
 
     def replaced(self, new: Mapping[Node, Node]) -> Lowered:
-        """With other nodes in place of the results."""
+        """With the new nodes in place of those results that have one."""
         return replace(
             self,
-            fetches=tuple(new[node] for node in self.fetches),
-            updates=tuple((variable, new[value]) for variable, value in self.updates),
-            guards=tuple((tensor, new[node]) for tensor, node in self.guards),
+            fetches=tuple([new.get(node, node) for node in self.fetches]),
+            updates=tuple([(variable, new.get(value, value)) for variable, value in self.updates]),
+            guards=tuple([(tensor, new.get(node, node)) for tensor, node in self.guards]),
         )
 
 
@@ -176,9 +185,9 @@ def lower(program: Program, sizes: Mapping[str, int]) -> Lowered:
 
 def _bound(tensor: Tensor, sizes: Mapping[str, int]) -> Spec:
     spec = tensor.spec.bind(sizes)
-    if unbound := spec.names:
+    if not spec.is_bound:
         raise GraphError(
-            f"dimension {unbound[0]!r} of {tensor.name} {tensor.spec} has no size",
+            f"dimension {spec.names[0]!r} of {tensor.name} {tensor.spec} has no size",
             where=tensor.source,
             fix="feed a placeholder that has this dimension",
         )
@@ -193,8 +202,9 @@ def _lowered(node: GraphNode, nodes: Mapping[Tensor, Node], sizes: Mapping[str, 
             where=tensor.source,
             fix="give it a value in feed_dict",
         )
-    spec, *others = [_bound(output, sizes) for output in node.outputs]
-    return Node(node.op, tuple([nodes[source] for source in node.inputs]), spec, tensor, tuple(others))
+    inputs = tuple([nodes[source] for source in node.inputs])
+    others = tuple([_bound(output, sizes) for output in node.outputs[1:]])
+    return Node(node.op, inputs, _bound(tensor, sizes), tensor, others)
 
 
 class KernelError(Exception):

@@ -18,7 +18,9 @@ def reassociate(program: Lowered) -> Lowered:
     uses = Counter([*program.results, *(source for node in order for source in node.inputs)])
     new: dict[Node, Node] = {}
     for node in order:
-        own = [new[source] for source in node.inputs if uses[source] == 1]
-        changed = node.with_inputs(tuple([new[source] for source in node.inputs]))
-        new[node] = changed.op.reassociated(changed, own)
+        own = [new.get(source, source) for source in node.inputs if uses[source] == 1]
+        changed = node.with_new(new)
+        made = changed.op.reassociated(changed, own)
+        if made is not node:
+            new[node] = made
     return program.replaced(new)

@@ -21,9 +21,9 @@ def schedule(results: Sequence[Node]) -> list[Group]:
     order = postorder(results)
     outputs = {(node.inputs[0], node.op.number): node for node in order if isinstance(node.op, Output)}
     return [
-        (node, *(outputs.get((node, k)) or _output(node, k) for k in range(1, 1 + len(node.others))))
+        (node, *[outputs.get((node, k)) or _output(node, k) for k in range(1, 1 + len(node.others))])
         for node in order
-        if not (node.is_leaf or node.op.is_view or isinstance(node.op, Output))
+        if not (node.op.is_leaf or node.op.is_view or isinstance(node.op, Output))
     ]
 
 
@@ -42,7 +42,7 @@ def _grouped(groups: Sequence[Group]) -> Iterator[Group]:
     for group in groups:
         node = group[0]
         shape = node.spec.sizes if node.op.is_elementwise else None
-        viewed = {source.viewed for source in node.inputs if source.op.is_view}
+        viewed = [source.viewed for source in node.inputs if source.op.is_view]
         for other in list(waiting):
             members = waiting[other].keys()
             if not members.isdisjoint(viewed) or (other != shape and not members.isdisjoint(node.inputs)):

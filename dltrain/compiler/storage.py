@@ -57,13 +57,16 @@ class Storage:
 
     def read(self, node: Node) -> Buffer | None:
         """Where the numbers lie that the node reads out as they are; None if it does anything else."""
-        if node.variable is not None:
-            return self._buffers[node.variable]
-        variables = [source.variable for source in node.inputs] if node.op.is_join else []
-        if not variables or None in variables:
+        if (variable := node.variable) is not None:
+            return self._buffers[variable]
+        if not node.op.is_join:
+            return None
+        variables = [source.variable for source in node.inputs]
+        if None in variables:
             return None
         buffers = [self._buffers[variable] for variable in variables if variable is not None]
         first = buffers[0]
         whole = first.at(Layout.contiguous(node.spec.sizes, first.layout.offset))
-        parts = node.op.parts(whole.layout, [buffer.shape for buffer in buffers])
-        return whole if buffers == [whole.at(part) for part in parts] else None
+        parts = node.op.parts(whole.layout, [buffer.layout.shape for buffer in buffers])
+        together = all(buffer.block is first.block for buffer in buffers)
+        return whole if together and [buffer.layout for buffer in buffers] == list(parts) else None

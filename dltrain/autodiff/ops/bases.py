@@ -46,16 +46,18 @@ class Elementwise(Op, abstract=True):
 
     def simplified(self, node: Any) -> Any:
         """Broadcasts that it does by itself, and neutral numbers, are left out."""
-        inputs = list(node.inputs)
+        inputs = node.inputs
         for position, source in enumerate(inputs):
             if source.op.is_broadcast:
-                inputs[position] = source.inputs[0]
-                if broadcast_shapes(*(other.spec.shape for other in inputs)) != node.spec.shape:
-                    inputs[position] = source
-        for number, source, other in zip(self.neutral, inputs, inputs[::-1], strict=False):
-            if number is not None and other.spec == node.spec and is_all(source.op, number):
-                return other
-        return node.with_inputs(tuple(inputs))
+                shorter = (*inputs[:position], source.inputs[0], *inputs[position + 1 :])
+                if broadcast_shapes(*(other.spec.shape for other in shorter)) == node.spec.shape:
+                    inputs = shorter
+        for position, number in enumerate(self.neutral):
+            if number is not None and is_all(inputs[position].op, number):
+                other = inputs[1 - position]
+                if other.spec == node.spec:
+                    return other
+        return node.with_inputs(inputs)
 
     def compute(self, *inputs: Any, **output: Any) -> None:
         assert self.ufunc is not None, f"{type(self).__name__} has neither a ufunc nor a kernel"
