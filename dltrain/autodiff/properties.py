@@ -10,6 +10,9 @@ import numpy as np
 from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.spec import Array, Spec
 
+Workspace = tuple[tuple[int, ...], np.dtype[Any]]
+"""Shape and dtype of an array."""
+
 
 class Properties:
     """Those of an op that has none of them.
@@ -67,6 +70,13 @@ class Properties:
     def operations(self, inputs: Sequence[Spec], output: Spec) -> int:
         """Floating-point operations, where they are many more than numbers are read and written; else 0."""
         return 0
+
+    def workspace(self, *inputs: Array, out: Array) -> Workspace | None:
+        """The array that the kernel needs while it runs, and is given: `compute(..., workspace=array)`.
+
+        None: it needs none. A kernel that is given none makes one.
+        """
+        return None
 
     def simplified(self, node: Any) -> Any:
         """What has the same bits as the node, and is cheaper; the node itself where there is nothing."""

@@ -83,9 +83,10 @@ class Memory:
                 for source in node.inputs:
                     if source not in members:
                         self._find(source)
+            heirless = self._heirless(number, group) if self.share else {}
             for position, node in enumerate(group):
                 if node in self._last_use and node not in self.buffers:
-                    self.buffers[node] = self._result(node, number, group, position)
+                    self.buffers[node] = self._result(node, position, heirless)
             if self.share:
                 self._release(number, group)
         for node in self.kept:
@@ -110,43 +111,41 @@ class Memory:
             return self._take(node)
         return Buffer.of(node.spec, node.op.constant)
 
-    def _result(self, node: Node, number: int, group: Group, position: int) -> Buffer:
+    def _result(self, node: Node, position: int, heirless: dict[Node, int]) -> Buffer:
         if node in self.places:
             join, place = self.places[node]
             whole = self._find(join)
             if join not in self._parts:
                 self._parts[join] = join.op.parts(whole.layout, [part.spec.sizes for part in join.inputs])
             return whole.at(self._parts[join][place])
-        if self.share and (heir_of := self._reusable_input(node, number, group, position)) is not None:
-            self._block_of[node] = self._block_of.pop(heir_of)
-            return self.buffers[heir_of]
+        for source, last in heirless.items():
+            if source.spec == node.spec and (last < position or (last == position and node.op.in_place)):
+                del heirless[source]
+                self._block_of[node] = self._block_of.pop(source)
+                return self.buffers[source]
         return self._take(node)
 
     def _take(self, node: Node) -> Buffer:
         buffer, self._block_of[node] = self._blocks.take(node.spec)
         return buffer
 
-    def _reusable_input(self, node: Node, number: int, group: Group, position: int) -> Node | None:
-        """An input of the group with the node's spec that is not read after this node, nor a part of it."""
-        if not node.op.is_elementwise:
-            return None
-        still_read = {self._root(source) for later in group[position + 1 :] for source in later.inputs}
-        for source in {source for member in group for source in member.inputs}:
-            if (root := self._root(source)) is not source:
-                still_read.add(root)
-        if not node.op.in_place:
-            still_read.update(node.inputs)
-        for member in group[: position + 1]:
-            for source in member.inputs:
-                if (
-                    source in self._block_of
-                    and source not in group
-                    and source.spec == node.spec
-                    and self._last_use[source] == number
-                    and source not in still_read
-                ):
-                    return source
-        return None
+    def _heirless(self, number: int, group: Group) -> dict[Node, int]:
+        """Inputs of an elementwise group whose memory its results may take, and where each is read last.
+
+        Nobody reads them later, nor anything that lies in their memory.
+        """
+        last: dict[Node, int] = {}
+        if group[0].op.is_elementwise:
+            others = set()
+            for position, node in enumerate(group):
+                for source in node.inputs:
+                    if source in self._block_of and self._last_use[source] == number:
+                        last[source] = position
+                    if (root := self._root(source)) is not source:
+                        others.add(root)
+            for root in others:
+                last.pop(root, None)
+        return last
 
     def _release(self, number: int, group: Group) -> None:
         for root in {self._root(source) for node in group for source in (*node.inputs, node)}:

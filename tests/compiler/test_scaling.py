@@ -169,6 +169,22 @@ def test_nothing_is_allocated_after_the_first_steps(kernels: Kernels) -> None:
     assert last_peak - first_peak < 4 * 2**10
 
 
+@pytest.mark.parametrize("function", [dl.elu, dl.softplus, dl.softmax, dl.log_softmax])
+def test_kernels_are_given_what_they_need_besides(function: Callable[[dl.Tensor], dl.Tensor]) -> None:
+    x = dl.placeholder("float32", (1000, 60))
+    bound = dl.Session(kernels="numpy").make_callable([dl.sum(function(x))], [x]).bind()
+    bound.inputs[0][:] = np.random.default_rng(0).normal(size=(1000, 60))
+    assert bound.plan.scratch > 0
+    bound()
+    tracemalloc.start()
+    try:
+        bound()
+        current, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - current < bound.inputs[0].nbytes / 4
+
+
 @pytest.mark.slow
 @kernels_on_and_off
 def test_two_thousand_layers_compile_within_three_seconds(kernels: Kernels) -> None:

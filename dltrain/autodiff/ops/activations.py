@@ -10,7 +10,7 @@ import numpy as np
 
 from dltrain.autodiff.graph import Node, Tensor, TensorLike, name_scope
 from dltrain.autodiff.ops.arithmetic import multiply
-from dltrain.autodiff.ops.bases import FloatElementwise, operand, unary
+from dltrain.autodiff.ops.bases import FloatElementwise, operand, unary, workspace_like_out
 from dltrain.autodiff.ops.exponential import exp
 from dltrain.autodiff.ops.logic import greater, where
 from dltrain.autodiff.spec import Array
@@ -83,8 +83,10 @@ class Elu(FloatElementwise):
     def expression(self) -> str:
         return f"{{0}} > 0 ? {{0}} : ({{T}}){self.alpha!r} * expm1{{F}}({{0}})"
 
-    def compute(self, x: Array, *, out: Array) -> None:
-        negative_part = np.minimum(x, 0, out=np.empty_like(x))
+    workspace = workspace_like_out
+
+    def compute(self, x: Array, *, out: Array, workspace: Array | None = None) -> None:
+        negative_part = np.minimum(x, 0, out=np.empty_like(x) if workspace is None else workspace)
         np.expm1(negative_part, out=negative_part)
         np.multiply(negative_part, self.alpha, out=negative_part)
         np.maximum(x, 0, out=out)
@@ -125,9 +127,11 @@ class Softplus(FloatElementwise):
 
     formula = "({0} < 0 ? 0 : {0}) + log1p{F}(exp{F}(-fabs{F}({0})))"
 
-    def compute(self, x: Array, *, out: Array) -> None:
+    workspace = workspace_like_out
+
+    def compute(self, x: Array, *, out: Array, workspace: Array | None = None) -> None:
         # log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))
-        beyond_relu = np.absolute(x, out=np.empty_like(x))
+        beyond_relu = np.absolute(x, out=np.empty_like(x) if workspace is None else workspace)
         np.negative(beyond_relu, out=beyond_relu)
         np.exp(beyond_relu, out=beyond_relu)
         np.log1p(beyond_relu, out=beyond_relu)

@@ -11,7 +11,7 @@ import numpy as np
 from dltrain.autodiff.graph import Op, Tensor, TensorLike
 from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.leaves import as_tensor
-from dltrain.autodiff.properties import is_all
+from dltrain.autodiff.properties import Workspace, is_all
 from dltrain.autodiff.spec import Array, Spec, as_array, broadcast_shapes
 from dltrain.errors import GraphError
 
@@ -117,6 +117,11 @@ def _lying(memory: Array, layout: Layout) -> Array:
     size = memory.itemsize
     strides = [stride * size for stride in layout.strides]
     return np.ndarray(layout.shape, memory.dtype, memory, layout.offset * size, strides)
+
+
+def workspace_like_out(self: Op, *inputs: Array, out: Array) -> Workspace:
+    """For a kernel that needs an array like its result: `workspace = workspace_like_out`."""
+    return out.shape, out.dtype
 
 
 class Unary(Protocol):

@@ -19,6 +19,7 @@ from dltrain.autodiff.ops.gather import check_range, one_hot, require_indices
 from dltrain.autodiff.ops.logic import cast, equal, where
 from dltrain.autodiff.ops.reduce import sum
 from dltrain.autodiff.ops.shape import expand_dims
+from dltrain.autodiff.properties import Workspace
 from dltrain.autodiff.spec import Array, Spec, as_array, normalize_axis
 from dltrain.errors import GraphError
 
@@ -54,16 +55,22 @@ class AlongAxis(Op, abstract=True):
         require_float(x)
         return x
 
-    def compute(self, x: Array, *, out: Array) -> None:
+    def workspace(self, *inputs: Array, out: Array) -> Workspace | None:
+        (x,) = inputs
         length = x.shape[self.axis]
-        if not out.size:
-            return
-        if self.axis == x.ndim - 1 and length < SHORT_ROW:
-            columns = x.reshape(-1, length).T.copy(order="C")
-            result = np.empty_like(columns)
+        if not out.size or self.axis != x.ndim - 1 or length >= SHORT_ROW:
+            return None
+        return (2, length, x.size // length), x.dtype
+
+    def compute(self, x: Array, *, out: Array, workspace: Array | None = None) -> None:
+        if workspace is None and (needed := self.workspace(x, out=out)):
+            workspace = np.empty(*needed)
+        if workspace is not None:
+            columns, result = workspace
+            columns[...] = x.reshape(-1, len(columns)).T
             self.fill(columns, result, 0)
             np.copyto(out, result.T.reshape(out.shape))
-        else:
+        elif out.size:
             self.fill(x, out, self.axis)
 
 

@@ -23,12 +23,25 @@ class NumPy(Backend):
     lowering: ClassVar[Table[Lowering]] = Table()
 
 
-def kernel(node: Node, arrays: Mapping[Node, Array], others: Sequence[Node] = ()) -> Callable[[], object]:
-    """The node's kernel bound to its arrays; `others` are its other outputs."""
+def kernel(
+    node: Node,
+    arrays: Mapping[Node, Array],
+    others: Sequence[Node] = (),
+    scratch: Scratch | None = None,
+    row: int = 0,
+) -> Callable[[], object]:
+    """The node's kernel bound to its arrays.
+
+    Arguments:
+        others: its other outputs.
+        scratch: has memory for what it needs while it runs, from this row on; default it makes its own.
+    """
     inputs = [arrays[source] for source in node.inputs]
     if isinstance(node.op, Copy):
         return copying(inputs[0], arrays[node])
     out = (arrays[node], *(arrays[other] for other in others)) if others else arrays[node]
+    if scratch is not None and (needed := node.op.workspace(*inputs, out=arrays[node])):
+        return partial(node.op.compute, *inputs, out=out, workspace=scratch.array(row, *needed))
     return partial(node.op.ufunc or node.op.compute, *inputs, out=out)
 
 
@@ -38,6 +51,6 @@ def copying(source: Array, target: Array) -> Callable[[], object]:
 
 
 @NumPy.lowering(Op)
-def kernel_calls(work: Instruction, _: Scratch) -> list[Call]:
+def kernel_calls(work: Instruction, scratch: Scratch) -> list[Call]:
     """The call of the op's kernel."""
-    return [call_of(work, kernel(work.node, work.arrays, work.nodes[1:]))]
+    return [call_of(work, kernel(work.node, work.arrays, work.nodes[1:], scratch))]

@@ -38,6 +38,7 @@ def _tile_calls(group: Group, arrays: Mapping[Node, Array], scratch: Scratch) ->
         inputs = {node: array.reshape(-1 if array.size > 1 else ()) for node, array in inputs.items()}
         results = {node: array.reshape(-1) for node, array in results.items()}
     rows = _rows_in_use(group, results, _must_be_staged(group, inputs, results))
+    free = 1 + max(rows.values(), default=-1)
     for tile in _tiles(shape):
         tile_shape = (*(part.stop - part.start for part in tile), *shape[len(tile) :])
         parts = {node: _part(array, tile, len(shape)) for node, array in inputs.items()}
@@ -47,7 +48,7 @@ def _tile_calls(group: Group, arrays: Mapping[Node, Array], scratch: Scratch) ->
             else:
                 out = _part(results[node], tile, len(shape))
             parts[node] = out
-            yield Call(kernel(node, parts), (node,), group, (out,))
+            yield Call(kernel(node, parts, (), scratch, free), (node,), group, (out,))
         for node in group:
             if node in rows and node in results:
                 target = _part(results[node], tile, len(shape))
