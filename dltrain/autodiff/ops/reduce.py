@@ -32,7 +32,14 @@ BLOCK = 1024  # numbers that are added up one after the other
 
 @dataclass(frozen=True)
 class Reduction(Op, abstract=True):
-    """One number from all those along `axes` (sorted, counted from the front)."""
+    """One number from all those along `axes` (sorted, counted from the front).
+
+    The plan may compile it where `combine` is C for what {0}, the result so far, becomes with {1}, one more
+    number or another result. `finish` is C for what is made of {0}, the result of {1} numbers.
+    """
+
+    combine: ClassVar[str | None] = None
+    finish: ClassVar[str] = "{0}"
 
     axes: tuple[int, ...]
     keepdims: bool
@@ -43,6 +50,10 @@ class Reduction(Op, abstract=True):
             return x.with_shape(1 if axis in self.axes else size for axis, size in enumerate(x.shape))
         return x.with_shape(size for axis, size in enumerate(x.shape) if axis not in self.axes)
 
+    def neutral(self, dtype: np.dtype[Any]) -> str:
+        """The result of no numbers, in C: combined with a number it is that number."""
+        return "0"
+
     def expanded(self, reduced: Tensor) -> Tensor:
         """A tensor of the output's shape with the reduced axes back in place, as size 1."""
         return reduced if self.keepdims or not self.axes else expand_dims(reduced, self.axes)
@@ -50,6 +61,8 @@ class Reduction(Op, abstract=True):
 
 class Sum(Reduction):
     """The sum along the axes; 0 along an empty one. float32, float64 or int64."""
+
+    combine = "({0} + {1})"
 
     def compute(self, x: Array, *, out: Array) -> None:
         if self.axes == (0,) and x.ndim == 2 and x.dtype.kind == "f" and len(x) <= BLOCK:
@@ -109,6 +122,8 @@ def _summed_in_blocks(x: Array, axis: int) -> Array:
 class Mean(Reduction):
     """The arithmetic mean along the axes; nan along an empty one. float32 or float64."""
 
+    combine, finish = Sum.combine, "{0} / {1}"
+
     def infer(self, x: Spec) -> Spec:
         require_float(x)
         return super().infer(x)
@@ -150,6 +165,11 @@ class Extremum(Reduction, abstract=True):
     """The greatest or the least."""
 
     choice: ClassVar[np.ufunc]  # of two numbers
+    infinity: ClassVar[str]
+    integer: ClassVar[str]
+
+    def neutral(self, dtype: np.dtype[Any]) -> str:
+        return self.infinity if dtype.kind == "f" else self.integer
 
     def compute(self, x: Array, *, out: Array) -> None:
         if out.size and not _count(x, self.axes):
@@ -171,6 +191,8 @@ class Max(Extremum):
     """
 
     choice = np.maximum
+    combine = "({0} < {1} ? {1} : {1} != {1} ? {1} : {0})"
+    infinity, integer = "-__builtin_inf()", "INT64_MIN"
 
 
 class Min(Extremum):
@@ -181,6 +203,8 @@ class Min(Extremum):
     """
 
     choice = np.minimum
+    combine = "({0} > {1} ? {1} : {1} != {1} ? {1} : {0})"
+    infinity, integer = "__builtin_inf()", "INT64_MAX"
 
 
 class ReductionFunction(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from math import prod
 
@@ -13,23 +13,27 @@ from dltrain.autodiff.spec import Array
 from dltrain.backends.c.backend import C
 from dltrain.backends.c.call import C_TYPES, CCall
 from dltrain.backends.c.function import CFunction
+from dltrain.backends.c.loops import SHORT, Place, broadcast_strides, merged_loops
 from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import Copy, Node
 
 TASK_ELEMENTS = 8192  # numbers of a task: some microseconds
 
-Strides = tuple[int, ...]  # of one array, in elements, one for each loop; 0 where it is broadcast
-
 
 @C.lowering(Elementwise, Copy)
 def group_call(work: Instruction, _: C) -> CCall | None:
     """The call of a loop over the group; a large one is cut into tasks."""
-    if not all(node.op.is_elementwise and node.op.expression() for node in work.nodes):
+    if not has_expressions(work.nodes):
         return None
     function = CFunction(work)
     split = prod(work.nodes[0].spec.sizes) >= 2 * TASK_ELEMENTS
     write_group(function, work.nodes, work.arrays, split=split)
     return function
+
+
+def has_expressions(group: Iterable[Node]) -> bool:
+    """Whether every op of the group is elementwise and knows its function in C."""
+    return all(node.op.is_elementwise and node.op.expression() for node in group)
 
 
 def write_group(
@@ -41,91 +45,59 @@ def write_group(
         arrays: of the group's inputs and of those of its nodes that are read elsewhere.
         split: into tasks, which makes it all that the function does.
     """
-    members = set(group)
-    inputs = list(dict.fromkeys(s for node in group for s in node.inputs if s not in members))
-    results = [node for node in group if node in arrays]
+    inputs, results = outside(group), [node for node in group if node in arrays]
     shape = group[0].spec.sizes
     if 0 in shape:
         return
-    loops, strides = merged_loops(shape, [np.broadcast_to(arrays[n], shape) for n in (*inputs, *results)])
+    loops = merged_loops(shape, [broadcast_strides(arrays[n], len(shape)) for n in (*inputs, *results)])
     with function.block(), ExitStack() as nest:
-        sizes = [function.size(size) for size in loops]
+        sizes = [function.size(loop.size) for loop in loops]
+        unrolled = len(loops) - 1 if len(loops) > 1 and loops[-1].size <= SHORT else None
         places = {
-            node: _Place(function, arrays[node], its_strides, write=node in members)
-            for node, its_strides in zip((*inputs, *results), strides, strict=True)
+            node: Place(
+                function, arrays[node], tuple([loop.strides[k] for loop in loops]), write=node in group
+            )
+            for k, node in enumerate((*inputs, *results))
         }
         values: dict[Node, str] = {}
         indices: list[str] = []
         for depth in range(len(loops) + 1):
             for node in inputs:
                 if places[node].depth == depth:
-                    values[node] = _constant(function, node, places[node].element(indices))
+                    values[node] = write_value(function, node, places[node].element(indices))
             if depth < len(loops):
-                innermost = depth == len(loops) - 1
                 if split and depth == 0:
-                    each = max(1, TASK_ELEMENTS // prod(loops[1:]))
-                    indices.append(nest.enter_context(function.split_loop(loops[0], each)))
+                    each = max(1, TASK_ELEMENTS // prod(loop.size for loop in loops[1:]))
+                    loop = function.split_loop(loops[0].size, each)
+                elif depth == unrolled:
+                    loop = function.loop(str(loops[depth].size), unroll=True)
                 else:
-                    indices.append(nest.enter_context(function.loop(sizes[depth], parallel=innermost)))
-        for node in group:
-            values[node] = _constant(function, node, _expression(node, values))
+                    loop = function.loop(sizes[depth], parallel=True)
+                indices.append(nest.enter_context(loop))
+        write_expressions(function, group, values)
         for node in results:
             function.line(f"{places[node].element(indices)} = {values[node]};")
 
 
-def merged_loops(shape: Sequence[int], arrays: Sequence[Array]) -> tuple[list[int], list[Strides]]:
-    """The sizes of the fewest loops that visit all elements of all arrays, and each array's strides in them.
-
-    Dimensions of size 1 need no loop, and neighbouring ones over which all arrays step evenly need only one.
-    """
-    strides = [[stride // array.itemsize for stride in array.strides] for array in arrays]
-    loops: list[int] = []
-    merged: list[list[int]] = [[] for _ in arrays]
-    for axis, size in enumerate(shape):
-        if size == 1:
-            continue
-        if loops and all(m[-1] == s[axis] * size for m, s in zip(merged, strides, strict=True)):
-            loops[-1] *= size
-            for m, s in zip(merged, strides, strict=True):
-                m[-1] = s[axis]
-        else:
-            loops.append(size)
-            for m, s in zip(merged, strides, strict=True):
-                m.append(s[axis])
-    return loops, [tuple(m) for m in merged]
+def outside(group: Iterable[Node]) -> list[Node]:
+    """What the group's nodes read that is not of the group."""
+    members = set(group)
+    return list(dict.fromkeys(source for node in group for source in node.inputs if source not in members))
 
 
-class _Place:
-    """How the loops reach an array's elements.
-
-    Attributes:
-        depth: the number of loops in which the address still changes.
-    """
-
-    def __init__(self, function: CFunction, array: Array, strides: Strides, *, write: bool) -> None:
-        self._pointer = function.pointer(array, write=write)
-        # 0 and 1 are part of the structure; other strides are arguments.
-        self._strides = [str(s) if s in (0, 1) else function.size(s) for s in strides]
-        self.depth = max((loop + 1 for loop, stride in enumerate(strides) if stride), default=0)
-
-    def element(self, indices: Sequence[str]) -> str:
-        terms = [
-            index if stride == "1" else f"{index} * {stride}"
-            for index, stride in zip(indices, self._strides, strict=False)
-            if stride != "0"
-        ]
-        return f"{self._pointer}[{' + '.join(terms) or '0'}]"
-
-
-def _constant(function: CFunction, node: Node, value: str) -> str:
+def write_value(function: CFunction, node: Node, value: str) -> str:
+    """Give the node's number at the loops' place a name."""
     name = function.new_name("v")
     function.line(f"const {C_TYPES[node.spec.dtype]} {name} = {value};")
     return name
 
 
-def _expression(node: Node, values: Mapping[Node, str]) -> str:
-    template = node.op.expression()
-    assert template is not None
-    suffix = "f" if node.inputs[0].spec.dtype == np.float32 else ""
-    inputs = [values[source] for source in node.inputs]
-    return template.format(*inputs, T=C_TYPES[node.spec.dtype], F=suffix)
+def write_expressions(function: CFunction, group: Iterable[Node], values: dict[Node, str]) -> None:
+    """Compute the nodes' numbers at one place from those of `values`, which gets them too."""
+    for node in group:
+        template = node.op.expression()
+        assert template is not None
+        suffix = "f" if node.inputs[0].spec.dtype == np.float32 else ""
+        inputs = [values[source] for source in node.inputs]
+        expression = template.format(*inputs, T=C_TYPES[node.spec.dtype], F=suffix)
+        values[node] = write_value(function, node, expression)

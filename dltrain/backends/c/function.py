@@ -59,14 +59,17 @@ class CFunction(CCall):
             yield index
 
     @contextmanager
-    def loop(self, size: str, *, parallel: bool = False) -> Iterator[str]:
+    def loop(self, size: str, *, parallel: bool = False, unroll: bool = False) -> Iterator[str]:
         """A loop from 0 to `size`; yields its index.
 
         Arguments:
             parallel: no turn reads what another one writes.
+            unroll: into as many copies of its lines as the size, a number, says.
         """
         index = self.new_name("i")
-        if parallel:
+        if unroll:
+            self.line(f"#pragma GCC unroll {size}")
+        elif parallel:
             self.line("#pragma GCC ivdep")
         with self.block(f"for (int64_t {index} = 0; {index} < {size}; ++{index})"):
             yield index

@@ -1,213 +1,245 @@
-"""C loops for reductions, softmax, and what looks up labels."""
+"""C loops for reductions, each together with the elementwise group that makes what it reduces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
-from math import prod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from math import ceil, prod
 
-import numpy as np
-
-from dltrain.autodiff.ops.gather import OneHot
-from dltrain.autodiff.ops.reduce import Max, Mean, Sum
-from dltrain.autodiff.ops.softmax import LogSoftmax, Softmax, SoftmaxCrossEntropy
+from dltrain.autodiff.ops.reduce import Reduction
 from dltrain.autodiff.spec import Array
 from dltrain.backends.c.backend import C
-from dltrain.backends.c.call import C_TYPES, CCall, is_contiguous
+from dltrain.backends.c.call import C_TYPES, CCall
+from dltrain.backends.c.elementwise import TASK_ELEMENTS, outside, write_expressions, write_value
 from dltrain.backends.c.function import CFunction
+from dltrain.backends.c.loops import Loop, Place, Strides, broadcast_strides, merged_loops
 from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import Node
 
-LANES = 64  # parts of a sum along contiguous memory: they fill four wide registers
-COLUMNS = 1024  # parts of sums along other axes: they stay in the cache
-ROWS = 4  # that are added to these at once
 ROUNDS = 256  # numbers that are added to a part one after the other
-LONGEST_ROW = 1024  # numbers in a row of softmax: that of whole rows must fit into a small buffer
+LANES = 64  # parts of a sum along contiguous memory: they fill four wide registers
+FEW_LANES = 8  # those of one row among many, since they are added up for each row
+LONG_ROW = 512  # numbers in a row that is worth LANES
+SHORT_ROW = 16  # numbers in a row that are added up one after the other, side by side with other rows
+COLUMNS = 1024  # parts of sums side by side: they stay in the cache
+COLUMNS_APART = 64  # the same where they do not lie side by side
+ROWS = 4  # numbers that are added to these at once
+LARGE = 8 * TASK_ELEMENTS  # numbers, those in between counted, that are worth more than one thread
 
-Writer = Callable[[CFunction, Node, Mapping[Node, Array]], None]
 
-
-@C.lowering(Sum, Mean, Max, Softmax, LogSoftmax, OneHot, SoftmaxCrossEntropy)
-def reduction(work: Instruction, _: C) -> CCall | None:
-    """The call of a function that is written for the node."""
-    writer = writer_for(work.node, work.arrays)
-    if writer is None:
+@C.lowering(Reduction)
+def reduction_call(work: Instruction, _: C) -> CCall | None:
+    """The call of the loops over a group that ends with a reduction; large ones are cut into tasks."""
+    op, sizes = work.nodes[-1].op, work.nodes[-1].inputs[0].spec.sizes
+    if not isinstance(op, Reduction) or op.combine is None or 0 in sizes:
         return None
     function = CFunction(work)
-    writer(function, work.node, work.arrays)
+    write_reduction(function, work.nodes, work.arrays, split=len(work.nodes) * prod(sizes) >= LARGE)
     return function
 
 
-def writer_for(node: Node, arrays: Mapping[Node, Array]) -> Writer | None:
-    """What writes the node's kernel in C; None where only NumPy computes it."""
-    if arrays[node].size == 0 or not all(is_contiguous(arrays[n]) for n in (*node.inputs, node)):
-        return None
-    match node.op:
-        case Sum() | Mean() | Max() if arrays[node.inputs[0]].size:
-            return write_reduction
-        case Softmax(axis=axis) | LogSoftmax(axis=axis):
-            shape = node.spec.sizes
-            return write_softmax if axis == len(shape) - 1 and shape[-1] <= LONGEST_ROW else None
-        case OneHot():
-            return write_one_hot
-        case SoftmaxCrossEntropy():
-            return write_cross_entropy
-    return None
-
-
-def write_reduction(function: CFunction, node: Node, arrays: Mapping[Node, Array]) -> None:
-    """Sum, mean or greatest number along the op's axes.
+def write_reduction(
+    function: CFunction, group: Sequence[Node], arrays: Mapping[Node, Array], *, split: bool = False
+) -> None:
+    """Write the loops that compute the group's nodes: elementwise ones, then a reduction of one of them.
 
     Neighbours in memory go into parts side by side: of their own columns, or, where rows are reduced, of the
-    same sum. `ROUNDS` numbers are added to a part one after the other, then it is added to its total, in
-    double. So the error of a float32 sum does not grow with its length, and that of a float64 sum slowly.
+    same sum; short rows are added up beside each other. `ROUNDS` numbers are added to a part one after the
+    other, then it is added to its total, in double. So the error of a float32 sum does not grow with its
+    length, and that of a float64 sum slowly. Tasks are parts of what is kept: no number depends on them.
+
+    Arguments:
+        arrays: of the group's inputs and of those of its nodes that are read elsewhere.
+        split: into tasks, which makes it all that the function does.
     """
-    assert isinstance(node.op, Sum | Mean | Max)
-    source, out = arrays[node.inputs[0]], arrays[node]
-    c_type, is_max = C_TYPES[out.dtype], isinstance(node.op, Max)
-    accumulate = "{0} >= {1} || {0} != {0} ? {0} : {1}" if is_max else "{0} + {1}"
-    both = f"(emptied ? {accumulate.format('total[{0}]', 'part[{0}]')} : part[{{0}}])"
-    *outer, (_, reduces_rows) = runs = _runs(source.shape, node.op.axes)
-    most = LANES if reduces_rows else COLUMNS
+    with function.block():
+        _Writer(function, group, arrays, split).write()
 
-    def add(target: str, values: str, count: str) -> None:
-        with function.loop(count, parallel=True) as i:
-            function.line(f"{target}[{i}] = {accumulate.format(f'{target}[{i}]', f'{values}[{i}]')};")
 
-    def empty() -> None:
-        with function.loop("lanes", parallel=True) as i:
-            function.line(f"total[{i}] = {both.format(i)};")
+@dataclass(frozen=True)
+class _Nest:
+    """The loops, from the outermost to the innermost one.
 
-    with function.block(), ExitStack() as nest:
-        x, y = function.pointer(source), function.pointer(out, write=True)
-        sizes = [function.size(size) for size, _ in runs]
-        steps = [function.size(prod(size for size, _ in runs[k + 1 :])) for k in range(len(runs))]
-        count = function.size(prod(size for size, is_reduced in runs if is_reduced))
-        width, offset, place = sizes[-1], "0", "0"
-        for k, (_, is_reduced) in enumerate(outer):
-            if not is_reduced:
-                index = nest.enter_context(function.loop(sizes[k]))
-                offset, place = f"{offset} + {index} * {steps[k]}", f"({place}) * {sizes[k]} + {index}"
-        if reduces_rows:
-            nest.enter_context(function.block())
-            few, stride, columns = 1, str(LANES), str(LANES)
-            lanes, rest = _least(width, LANES), _least(f"{width} - r * {LANES}", LANES)
-            rows, whole = f"({width} + {LANES - 1}) / {LANES}", f"{width} / {LANES}"
-        else:
-            column = function.new_name("column")
-            head = f"for (int64_t {column} = 0; {column} < {width}; {column} += {COLUMNS})"
-            nest.enter_context(function.block(head))
-            offset, place = f"{offset} + {column}", f"({place}) * {width} + {column}"
-            few, stride, columns, rest = ROWS, width, "lanes", "lanes"
-            lanes, rows = _least(f"{width} - {column}", COLUMNS), sizes[-2] if outer else "1"
-            whole = rows
-        function.line(f"const int64_t lanes = {lanes}, rows = {rows}, whole = {whole};")
-        function.line(f"{c_type} part[{most}];")
-        function.line(f"{'double' if c_type == 'float' else c_type} total[{most}];")
-        function.line("int64_t rounds = 0, emptied = 0;")
-        with function.loop("lanes", parallel=True) as i:
-            function.line(f"part[{i}] = {f'{x}[{offset} + {i}]' if is_max else 0};")
-        with ExitStack() as inner:
-            for k, (_, is_reduced) in enumerate(outer if reduces_rows else outer[:-1]):
-                if is_reduced:
-                    index = inner.enter_context(function.loop(sizes[k]))
-                    offset = f"{offset} + {index} * {steps[k]}"
-            function.line(f"const {c_type} *row = {x} + {offset};")
-            with function.block("for (int64_t r = 0; r < rows;)"):
-                function.line(f"const int64_t end = r + {_least('rows - r', ROUNDS)};")
-                with function.block(f"if (rounds + end - r > {ROUNDS})"):
-                    empty()
-                    function.line("memset(part, 0, sizeof part);" if not is_max else "")
-                    function.line("rounds = 0, emptied = 1;")
-                function.line("rounds += end - r;")
-                head = f"for (; r + {few} <= end && r + {few} <= whole; r += {few}, row += {few} * {stride})"
-                with function.block(head), function.loop(columns, parallel=True) as i:
-                    function.line(f"{c_type} sum = part[{i}];")
-                    for k in range(few):
-                        function.line(f"sum = {accumulate.format('sum', f'row[{k} * {stride} + {i}]')};")
-                    function.line(f"part[{i}] = sum;")
-                with function.block(f"for (; r < end; ++r, row += {stride})"):
-                    add("part", "row", rest)
-        divided = f" / {count}" if isinstance(node.op, Mean) else ""
-        if reduces_rows:
-            empty()
-            with function.block("for (int64_t i = 1; i < lanes; ++i)"):
-                function.line(f"total[0] = {accumulate.format('total[0]', 'total[i]')};")
-            function.line(f"{y}[{place}] = ({c_type})(total[0]{divided});")
-        else:
-            with function.loop("lanes", parallel=True) as i:
-                function.line(f"{y}[{place} + {i}] = ({c_type})({both.format(i)}{divided});")
+    Attributes:
+        outer: over what is kept.
+        columns: over what is kept and stands innermost, in blocks; these loops are around all that follow.
+        between, rows: over what is reduced.
+        sides: neighbours of a row that are parts of the same sum.
+        at_once: rows that are added to a part before it is stored.
+        block: columns side by side.
+    """
+
+    outer: list[Loop]
+    columns: Loop | None
+    between: list[Loop]
+    rows: Loop
+    sides: int
+    at_once: int
+    block: int
+
+    @property
+    def order(self) -> list[Loop]:
+        """In which `Place` counts them."""
+        return [*self.outer, *self.between, self.rows, *([self.columns] if self.columns else [])]
+
+    @property
+    def reduced(self) -> int:
+        """How many numbers become one."""
+        return prod(loop.size for loop in self.between) * self.rows.size
+
+
+def _nest(loops: Sequence[Loop]) -> _Nest:
+    """How to run through the loops; of each the last stride is that of the result, 0 where it is reduced."""
+    loops = sorted(loops, key=lambda loop: max(loop.strides[:-1]), reverse=True)
+    outer = [loop for loop in loops if loop.strides[-1]]
+    reduced = [loop for loop in loops if not loop.strides[-1]]
+    *between, rows = reduced or [Loop(1, (0,) * 64)]
+    if outer and loops[-1] is outer[-1]:
+        return _Nest(outer[:-1], outer[-1], between, rows, 1, ROWS, COLUMNS)
+    if outer and rows.size <= SHORT_ROW:
+        longest = max(outer, key=lambda loop: loop.size)
+        outer.remove(longest)
+        return _Nest(outer, longest, between, rows, 1, rows.size, COLUMNS_APART)
+    sides = FEW_LANES if outer and rows.size < LONG_ROW else LANES
+    return _Nest(outer, None, between, rows, sides, 1, 1)
+
+
+def _out_strides(out: Array, op: Reduction, rank: int) -> Strides:
+    """Of the result along the axes of what is reduced."""
+    steps = iter(broadcast_strides(out, out.ndim))
+    kept = [next(steps) if op.keepdims or axis not in op.axes else 0 for axis in range(rank)]
+    return tuple(kept)
+
+
+class _Writer:
+    def __init__(
+        self, function: CFunction, group: Sequence[Node], arrays: Mapping[Node, Array], split: bool
+    ) -> None:
+        *self._elementwise, self._node = group
+        op = self._node.op
+        assert isinstance(op, Reduction)
+        assert op.combine is not None
+        self._function, self._split = function, split
+        self._combine, self._finish = op.combine, op.finish
+        self._neutral = op.neutral(self._node.spec.dtype)
+        self._inputs = outside(group)
+        self._results = [node for node in self._elementwise if node in arrays]
+        shape = self._node.inputs[0].spec.sizes
+        nodes = [*self._inputs, *self._results]
+        strides = [broadcast_strides(arrays[node], len(shape)) for node in nodes]
+        out = _out_strides(arrays[self._node], op, len(shape))
+        self._nest = _nest(merged_loops(shape, [*strides, out]))
+        self._places = {
+            node: Place(
+                function, arrays[node], tuple([loop.strides[k] for loop in self._nest.order]), node in group
+            )
+            for k, node in enumerate([*nodes, self._node])
+        }
+        self._type = C_TYPES[self._node.spec.dtype]
+        self._indices: list[str] = []  # of the loops that are open
+        self._values: dict[Node, str] = {}  # what has been read outside of the innermost loops
+
+    def write(self) -> None:
+        function, nest = self._function, self._nest
+        rows = str(nest.rows.size) if nest.at_once == nest.rows.size else function.size(nest.rows.size)
+        count = function.size(nest.reduced)
+        lanes, self._first = str(nest.sides), "0"
+        with ExitStack() as stack:
+            self._read(self._inputs)
+            for depth, loop in enumerate(nest.outer):
+                self._indices.append(stack.enter_context(self._loop(loop.size, depth)))
+                self._read(self._inputs)
+            if nest.columns:
+                columns, blocks = function.size(nest.columns.size), ceil(nest.columns.size / nest.block)
+                block = stack.enter_context(self._loop(blocks, len(nest.outer)))
+                self._first, lanes = f"{block} * {nest.block}", "columns"
+                left = f"{columns} - {self._first}"
+                function.line(f"const int64_t columns = {_least(left, nest.block)};")
+            else:
+                stack.enter_context(function.block())
+            self._lanes = lanes
+            total = "double" if self._type == "float" else self._type
+            function.line(f"{self._type} part[{nest.sides * nest.block}];")
+            function.line(f"{total} total[{nest.sides * nest.block}];")
+            function.line("int64_t rounds = 0, emptied = 0;")
+            self._each(f"part[{{0}}] = {self._neutral};")
+            kept = len(self._indices)
+            with ExitStack() as between:
+                for loop in nest.between:
+                    self._indices.append(between.enter_context(function.loop(function.size(loop.size))))
+                self._add_rows(rows)
+            del self._indices[kept:]
+            whole = f"(emptied ? {self._combine.format('total[{0}]', 'part[{0}]')} : part[{{0}}])"
+            if not nest.columns:
+                self._each(f"total[{{0}}] = {whole};")
+                with function.block(f"for (int64_t i = 1; i < {nest.sides}; ++i)"):
+                    function.line(f"total[0] = {self._combine.format('total[0]', 'total[i]')};")
+                whole = "total[0]"
+            with function.loop(lanes if nest.columns else "1", parallel=True) as i:
+                result = self._places[self._node].element(
+                    [*self._indices, *"0" * (len(nest.between) + 1), f"({self._first} + {i})"]
+                )
+                finished = self._finish.format(whole.format(i), count)
+                function.line(f"{result} = ({self._type})({finished});")
+
+    def _add_rows(self, count: str) -> None:
+        function, nest = self._function, self._nest
+        function.line(f"const int64_t rows = ({count} + {nest.sides - 1}) / {nest.sides};")
+        function.line(f"const int64_t whole = {count} / {nest.sides};")
+        with function.block("for (int64_t r = 0; r < rows;)"):
+            function.line(f"const int64_t end = r + {_least('rows - r', ROUNDS)};")
+            with function.block(f"if (rounds + end - r > {ROUNDS})"):
+                both = self._combine.format("total[{0}]", "part[{0}]")
+                self._each(f"total[{{0}}] = emptied ? {both} : part[{{0}}], part[{{0}}] = {self._neutral};")
+                function.line("rounds = 0, emptied = 1;")
+            function.line("rounds += end - r;")
+            step = nest.at_once
+            with function.block(f"for (; r + {step} <= end && r + {step} <= whole; r += {step})"):
+                self._add(step, self._lanes)
+            if nest.at_once != nest.rows.size:
+                with function.block("for (; r < end; ++r)"):
+                    left = f"{count} - r * {nest.sides}"
+                    self._add(1, self._lanes if nest.columns else _least(left, nest.sides))
+
+    def _add(self, at_once: int, lanes: str) -> None:
+        """Add rows to the parts."""
+        function, nest = self._function, self._nest
+        with function.loop(lanes, parallel=True) as lane:
+            function.line(f"{self._type} sum = part[{lane}];")
+            with function.loop(str(at_once), unroll=True) as again:
+                row = f"(r + {again})" if nest.columns else f"(r * {nest.sides} + {lane})"
+                indices = [*self._indices, row, f"({self._first} + {lane})"]
+                values = dict(self._values)
+                for node in self._inputs:
+                    if node not in values:
+                        values[node] = write_value(function, node, self._places[node].element(indices))
+                write_expressions(function, self._elementwise, values)
+                for node in self._results:
+                    function.line(f"{self._places[node].element(indices)} = {values[node]};")
+                function.line(f"sum = {self._combine.format('sum', values[self._node.inputs[0]])};")
+            function.line(f"part[{lane}] = sum;")
+
+    def _each(self, line: str) -> None:
+        """The line for each of the parts."""
+        with self._function.loop(self._lanes, parallel=True) as i:
+            self._function.line(line.format(i))
+
+    def _read(self, nodes: Sequence[Node]) -> None:
+        """The numbers whose address does not change in the loops that are not open yet."""
+        for node in nodes:
+            if self._places[node].depth == len(self._indices):
+                self._values[node] = write_value(
+                    self._function, node, self._places[node].element(self._indices)
+                )
+
+    def _loop(self, size: int, depth: int) -> AbstractContextManager[str]:
+        """The loop at a depth around the parts; the outermost one is split into tasks."""
+        if not self._split or depth:
+            return self._function.loop(self._function.size(size))
+        inner = prod(loop.size for loop in self._nest.order) // size
+        return self._function.split_loop(size, max(1, TASK_ELEMENTS // inner))
 
 
 def _least(number: str, most: int) -> str:
     return f"({number} < {most} ? {number} : {most})"
-
-
-def _runs(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[tuple[int, bool]]:
-    """Neighbouring axes that are all reduced, or all kept, taken together: (size, reduced)."""
-    runs: list[tuple[int, bool]] = []
-    for axis, size in enumerate(shape):
-        if runs and runs[-1][1] == (axis in axes):
-            runs[-1] = (runs[-1][0] * size, runs[-1][1])
-        else:
-            runs.append((size, axis in axes))
-    return runs or [(1, True)]
-
-
-def write_softmax(function: CFunction, node: Node, arrays: Mapping[Node, Array]) -> None:
-    """softmax or log_softmax of rows, some rows at a time, so that exp runs over many numbers at once."""
-    is_log = isinstance(node.op, LogSoftmax)
-    source, out = arrays[node.inputs[0]], arrays[node]
-    c_type, f = C_TYPES[out.dtype], "f" if out.dtype == np.float32 else ""
-    columns = out.shape[-1]
-    with function.block():
-        x, y = function.pointer(source), function.pointer(out, write=True)
-        rows, width = function.size(out.size // columns), function.size(columns)
-        function.line(f"{c_type} e[{LONGEST_ROW}];")
-        function.line(f"const int64_t at_once = {LONGEST_ROW} / {width};")
-        with function.block(f"for (int64_t start = 0; start < {rows}; start += at_once)"):
-            function.line(f"const int64_t end = start + at_once < {rows} ? start + at_once : {rows};")
-            with function.block("for (int64_t r = start; r < end; ++r)"):
-                function.line(f"{c_type} top = {x}[r * {width}];")
-                with function.block(f"for (int64_t j = 1; j < {width}; ++j)"):
-                    function.line(f"const {c_type} v = {x}[r * {width} + j];")
-                    function.line("top = top >= v || top != top ? top : v;")
-                with function.block(f"for (int64_t j = 0; j < {width}; ++j)"):
-                    function.line(f"{y}[r * {width} + j] = {x}[r * {width} + j] - top;")
-            with function.block(f"for (int64_t k = 0; k < (end - start) * {width}; ++k)"):
-                function.line(f"e[k] = exp{f}({y}[start * {width} + k]);")
-            with function.block("for (int64_t r = start; r < end; ++r)"):
-                function.line(f"{c_type} total = 0;")
-                with function.block(f"for (int64_t j = 0; j < {width}; ++j)"):
-                    function.line(f"total += e[(r - start) * {width} + j];")
-                if is_log:
-                    function.line(f"total = log{f}(total);")
-                with function.block(f"for (int64_t j = 0; j < {width}; ++j)"):
-                    target = f"{y}[r * {width} + j]"
-                    value = f"{target} - total" if is_log else f"e[(r - start) * {width} + j] / total"
-                    function.line(f"{target} = {value};")
-
-
-def write_one_hot(function: CFunction, node: Node, arrays: Mapping[Node, Array]) -> None:
-    """Zeros, and a one at the index; returns early if an index is out of range."""
-    indices, out = arrays[node.inputs[0]], arrays[node]
-    with function.block():
-        index, y = function.pointer(indices), function.pointer(out, write=True)
-        rows, width = function.size(indices.size), function.size(out.shape[-1])
-        function.line(f"memset({y}, 0, {rows} * {width} * sizeof *{y});")
-        with function.loop(rows) as r:
-            function.check(f"(uint64_t){index}[{r}] < (uint64_t){width}")
-            function.line(f"{y}[{r} * {width} + {index}[{r}]] = 1;")
-
-
-def write_cross_entropy(function: CFunction, node: Node, arrays: Mapping[Node, Array]) -> None:
-    """The negative log-probability at the label; returns early if a label is out of range."""
-    _, log_probabilities, labels = (arrays[source] for source in node.inputs)
-    out = arrays[node]
-    with function.block():
-        x, label = function.pointer(log_probabilities), function.pointer(labels)
-        y = function.pointer(out, write=True)
-        rows, width = function.size(labels.size), function.size(log_probabilities.shape[-1])
-        with function.loop(rows) as r:
-            function.check(f"(uint64_t){label}[{r}] < (uint64_t){width}")
-            function.line(f"{y}[{r}] = -{x}[{r} * {width} + {label}[{r}]];")

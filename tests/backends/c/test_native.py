@@ -14,15 +14,45 @@ def native():
     return dl.Session(kernels="native")
 
 
-def test_reductions_over_all_choices_of_axes():
-    shape = (3, 4, 5, 70)
+@pytest.mark.parametrize("shape", [(3, 4, 5, 70), (7, 33, 3, 16)])
+def test_reductions_over_all_choices_of_axes(shape):
+    """In the second case of a view in which other axes lie together."""
     values = np.random.default_rng(0).normal(size=shape)
     x = dl.placeholder("float64", shape)
+    tensor = x if shape[0] == 3 else dl.transpose(x, (2, 3, 1, 0))[:, ::2]
+    array = values if shape[0] == 3 else values.transpose(2, 3, 1, 0)[:, ::2]
     choices = [axes for count in range(5) for axes in itertools.combinations(range(4), count)]
-    fetches = [[dl.sum(x, axes), dl.mean(x, axes), dl.max(x, axes)] for axes in choices]
+    fetches = [[dl.sum(tensor, axes), dl.mean(tensor, axes), dl.min(tensor, axes)] for axes in choices]
     for axes, results in zip(choices, native().run(fetches, {x: values}), strict=True):
-        for result, reduce in zip(results, (np.sum, np.mean, np.max), strict=True):
-            np.testing.assert_allclose(result, reduce(values, axis=axes), rtol=1e-12, atol=1e-12)
+        for result, reduce in zip(results, (np.sum, np.mean, np.min), strict=True):
+            np.testing.assert_allclose(result, reduce(array, axis=axes), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [2, 15, 17, 600])
+def test_reductions_of_many_rows_and_of_integers(width):
+    values = np.random.default_rng(0).normal(size=(70, width, 3)) * 100
+    x = dl.placeholder("float64", values.shape)
+    for dtype in ("float64", "int64"):
+        array = values.astype(dtype)
+        rows = dl.cast(x, dtype)[:, :, 0]
+        total, greatest, least = native().run(
+            [dl.sum(rows, 1), dl.max(rows, 1, keepdims=True), dl.min(rows * 2, 1)], {x: values}
+        )
+        np.testing.assert_allclose(total, array[:, :, 0].sum(axis=1), rtol=1e-12, atol=1e-10)
+        np.testing.assert_array_equal(greatest, array[:, :, 0].max(axis=1, keepdims=True))
+        np.testing.assert_array_equal(least, 2 * array[:, :, 0].min(axis=1))
+
+
+def test_greatest_and_least_of_nan_and_infinities():
+    rows = list(itertools.product([np.nan, np.inf, -np.inf, 1.0], repeat=3))
+    x = dl.placeholder("float32", (len(rows), 3))
+    values = np.array(rows, "float32")
+    for result, reduce in zip(
+        native().run([dl.max(x, 1), dl.min(x, 1), dl.max(x, 0), dl.min(x, 0)], {x: values}),
+        (np.max, np.min, np.max, np.min),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(result, reduce(values, axis=1 if result.size > 3 else 0))
 
 
 @pytest.mark.parametrize("equal", [True, False])

@@ -54,6 +54,9 @@ def test_products_and_large_loops_have_the_same_bits_on_any_number_of_threads(dt
     fetches.append(
         dl.sigmoid(random(130, 257, dtype=dtype) * random(257, dtype=dtype) + random(130, 1, dtype=dtype))
     )
+    for shape in ((7001, 10), (301, 307), (31, 50, 70)):
+        x = random(*shape, dtype=dtype)
+        fetches += [dl.sum(x, axis) * 0.01 for axis in range(len(shape))] + [dl.max(x, -1)]
     session = native()
     bits = set()
     for number in (1, 2, 3, 5, 8, 1):
