@@ -106,6 +106,9 @@ def test_metrics_of_the_training_split_on_demand(dltrain: Dltrain) -> None:
     assert "train_accuracy" in Path("run/metrics.csv").read_text().splitlines()[0]
     evaluated = json.loads(dltrain("eval", "run", "--checkpoint", "last", "--split", "train", "--json").out)
     assert evaluated["accuracy"] == values[-1]["accuracy"]
+    assert dltrain("verify", "run").code == 0
+    result = dltrain("fit", "--resume", "run", "train.metrics=false")
+    assert "train.metrics may not change when a run is resumed" in result.err
 
 
 def test_a_figure_that_is_nan_is_written_as_json_has_it(dltrain: Dltrain) -> None:
