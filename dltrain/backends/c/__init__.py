@@ -5,6 +5,16 @@ sums are taken in another order, products and sums are fused, and exp, log and t
 library's vector functions (up to 4 units in the last place).
 """
 
-from dltrain.backends.c import argsort, dropout, elementwise, product, reductions, softmax, squares  # noqa: F401
+from dltrain.backends.c import (  # noqa: F401  they add to the table
+    argsort,
+    cumsum,
+    elementwise,
+    gather,
+    product,
+    random,
+    reductions,
+    softmax,
+    squares,
+)
 from dltrain.backends.c.backend import C as C
 from dltrain.backends.c.call import CCall as CCall

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,8 +25,9 @@ C_TYPES = {
 
 @cache
 def c_text(name: str) -> str:
-    """The C in a file beside this one."""
-    return Path(__file__).with_name(name).read_text(encoding="ascii")
+    """The C in a file beside this one, with that of others beside it in place of `#include "..."`."""
+    text = Path(__file__).with_name(name).read_text(encoding="ascii")
+    return re.sub(r'^#include "(.*)"$', lambda found: c_text(found[1]), text, flags=re.MULTILINE)
 
 
 def is_contiguous(array: Array) -> bool:
@@ -90,18 +92,21 @@ class CCall:
 
 def call_of_file(
     work: Instruction,
-    name: str,
+    file: str,
+    function: str,
     arrays: Sequence[Array],
     numbers: Sequence[int],
     tasks: int = 1,
-    **constants: int,
+    *,
+    refuses: bool = False,
+    **constants: object,
 ) -> CCall:
-    """A call of the function in `name`.c, beside this file.
+    """A call of a function in a file beside this one.
 
     Arguments:
         arrays: the last one is what it writes.
         constants: what the C has for these names, besides REAL, the type of what it writes.
     """
-    defined = {"REAL": C_TYPES[arrays[-1].dtype], **constants}
-    head = "".join(f"#define {constant} {value}\n" for constant, value in defined.items())
-    return CCall(work, name, head + c_text(f"{name}.c"), arrays, numbers, tasks)
+    constants["REAL"] = C_TYPES[arrays[-1].dtype]
+    head = "".join(f"#define {name} {value}\n" for name, value in constants.items())
+    return CCall(work, function, head + c_text(file), arrays, numbers, tasks, refuses)

@@ -39,7 +39,7 @@ def product(work: Instruction, c: C) -> CCall | None:
     strides = [stride // array.itemsize for array in (a, b) for stride in array.strides]
     numbers = (*strides, rows, inner, columns, task_rows, task_columns)
     tasks = stack * ceil(rows / task_rows) * ceil(columns / task_columns)
-    return call_of_file(work, "product", [*operands, out], numbers, tasks)
+    return call_of_file(work, "product.c", "product", [*operands, out], numbers, tasks)
 
 
 def _cut(stack: int, rows: int, inner: int, columns: int, threads: int) -> tuple[int, int]:

@@ -14,4 +14,4 @@ def squares(work: Instruction, _: C) -> CCall | None:
     (x,), (out,) = work.inputs, work.outputs
     if not is_contiguous(x):
         return None
-    return call_of_file(work, "squares", [x, out], [x.size], out.size, PART=PART)
+    return call_of_file(work, "squares.c", "squares", [x, out], [x.size], out.size, PART=PART)

@@ -166,3 +166,14 @@ def test_dropout_draws_the_bits_of_numpy(dtype, size):
     for number in (0, 7, 2**40):
         feeds = {x: np.ones(size), step: number}
         assert native().run(kept, feeds).tobytes() == dl.Session(kernels="numpy").run(kept, feeds).tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [0, 1, 9, 1023, 1024, 1025, 2049, 10_000])
+def test_uniform_numbers_have_the_bits_of_numpy(dtype, size):
+    numbers = [dl.random_uniform((size,), low, low + 3.7, dtype, seed=2**64 - 5) for low in (-0.3, 1e6, 1e8)]
+    for number in (0, 7, 2**40):
+        feeds = {numbers[0].graph.step: number}
+        plain = dl.Session(kernels="numpy").run(numbers, feeds)
+        for native_, expected in zip(native().run(numbers, feeds), plain, strict=True):
+            assert native_.tobytes() == expected.tobytes()
