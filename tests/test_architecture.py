@@ -82,6 +82,12 @@ def test_a_violation_is_found(tmp_path):
     assert set(violations(file, "layers")) == {"dltrain.models.mlp", "tqdm"}
 
 
+def test_only_backends_know_addresses():
+    words = ("ctypes", "__array_interface__", "may_share_memory", "shares_memory")
+    files = [path for path in PACKAGE.rglob("*.py") if "backends" not in path.parts]
+    assert not [path for path in files for word in words if word in path.read_text(encoding="utf-8")]
+
+
 def test_only_the_command_line_prints():
     calls = [
         f"{path}:{node.lineno}"

@@ -8,11 +8,12 @@ import pytest
 
 import dltrain as dl
 from dltrain.autodiff.graph import Op
+from dltrain.backends.c.compiler import find_compiler
 from dltrain.errors import GraphError
 from dltrain.task import Bernoulli
 
 GUIDE = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
-OP, OPTIMIZER, METRIC, DATASET = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+OP, OP_IN_C, BACKEND, OPTIMIZER, METRIC, DATASET = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,27 @@ def test_a_wrong_gradient_of_the_op_is_found():
     assert wrong != OP
     with dl.Graph(), pytest.raises(GraphError, match="placeholder"):
         exec(wrong, {"__name__": "guide"})
+
+
+def test_the_op_with_c_computes_and_has_the_right_gradient(capsys):
+    with dl.Graph():
+        names = {"__name__": "guide"}
+        exec(OP_IN_C, names)
+    assert capsys.readouterr().out == "[1. 1. 1.]\n"
+    if find_compiler():
+        x, native = names["x"], dl.Session(names["x"].graph, kernels="native")
+        function = native.make_callable([names["sine"], names["cosine"]], [x])
+        assert [call.function for call in function.bind().plan.compute] == ["sin_cos"]
+        angles = np.array([0.3, 1.0, -2.0])
+        np.testing.assert_allclose(function(angles), [np.sin(angles), np.cos(angles)], rtol=1e-15)
+
+
+def test_the_backend_is_asked_first(capsys):
+    names = {"__name__": "guide"}
+    with dl.Graph():
+        exec(BACKEND, names)
+    assert capsys.readouterr().out == "[[1. 2.]\n [0. 0.]]\n"
+    assert names["session"].kernels == "python"
 
 
 def test_the_optimizer_takes_the_step_of_its_formula():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from dltrain.autodiff.spec import Array
@@ -25,3 +27,9 @@ def array_of(buffer: Buffer) -> Array:
     size = dtype.itemsize
     strides = [stride * size for stride in layout.strides]
     return np.ndarray(layout.shape, dtype, block.memory, layout.offset * size, strides)
+
+
+def distinct_bytes(arrays: Iterable[Array]) -> int:
+    """Bytes of the arrays, those at one address once: tiles write the same scratch again and again."""
+    by_size = sorted(arrays, key=lambda array: array.nbytes)
+    return sum({array.ctypes.data: array.nbytes for array in by_size}.values())

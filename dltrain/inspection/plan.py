@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from dltrain.autodiff.ops.matmul import Matmul
-from dltrain.autodiff.spec import Array
+from dltrain.backends.memory import distinct_bytes
 from dltrain.compiler.ir import Node
 from dltrain.execution.plan import Plan
 from dltrain.runs.run import Run
@@ -166,13 +166,7 @@ def _lines(plan: Plan, seconds: Sequence[float]) -> Iterator[Line]:
                 ops=tuple(node.op.label for node in group),
                 scope=commonpath(dirname(node.origin.name) for node in group),
                 shape=max((node.spec.sizes for node in group), key=prod),
-                written=_distinct_bytes(array for call in calls for array in call.writes),
+                written=distinct_bytes(array for call in calls for array in call.writes),
                 operations=operations_of(group),
                 seconds=sum(islice(times, len(calls))),
             )
-
-
-def _distinct_bytes(arrays: Iterable[Array]) -> int:
-    """Bytes of the arrays, those at one address once: tiles write the same scratch again and again."""
-    by_size = sorted(arrays, key=lambda array: array.nbytes)
-    return sum({array.ctypes.data: array.nbytes for array in by_size}.values())
