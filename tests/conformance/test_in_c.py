@@ -31,7 +31,6 @@ BY_NUMPY = {
     "StopGradient": VIEW,
     "Transpose": VIEW,
     "TruncatedNormal": ZIGGURAT,
-    "Unslice": "nearly always becomes a concatenation of sums; what is left is not written yet",
 }
 
 

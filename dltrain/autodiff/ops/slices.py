@@ -122,9 +122,12 @@ class Unslice(Op):
 
     def compute(self, *parts: Array, out: Array) -> None:
         out.fill(0)
-        for key, part in zip(self.keys, parts, strict=True):
-            place = out[(*_index(key), Ellipsis)]
+        for part, place in zip(parts, self.places(out), strict=True):
             np.add(place, part, out=place)
+
+    def places(self, out: Array) -> list[Array]:
+        """Where the inputs are added, as parts of the result."""
+        return [out[(*_index(key), Ellipsis)] for key in self.keys]
 
     def simplified(self, node: Any) -> Any:
         """Where all keys cut one axis: the stretches between their ends, each a sum, one after the other."""

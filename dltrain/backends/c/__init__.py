@@ -15,6 +15,7 @@ from dltrain.backends.c import (  # noqa: F401  they add to the table
     reductions,
     softmax,
     squares,
+    unslice,
 )
 from dltrain.backends.c.backend import C as C
 from dltrain.backends.c.call import CCall as CCall

@@ -74,3 +74,18 @@ def test_cumulative_sums_in_tasks(shape, axis):
     expected = [sums, sums - x, from_the_end, from_the_end - x]
     for result, right in zip(results_of(fetches, {a: x}), expected, strict=True):
         np.testing.assert_array_equal(result, right)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_of_slices_that_cut_several_axes(dtype):
+    x = dl.placeholder(dtype, (7, 9, 6))
+    keys = [np.s_[1:5, 2:8:3, ::2], np.s_[2, 3:7], np.s_[0, 0, 0], np.s_[3:6, None, 4, 1:5]]
+    values = np.random.default_rng(0).integers(-9, 9, (7, 9, 6)).astype(dtype)  # sums are exact
+    parts = [x[key] for key in keys]
+    fetches = dl.gradients(sum(dl.sum(dl.square(part)) for part in parts), [x])
+    expected = np.zeros_like(values)
+    for key in keys:
+        expected[key] += 2 * values[key]
+    function = dl.Session(kernels="native").make_callable(fetches, [x])
+    assert all(call.function for call in function.bind().plan.compute)
+    np.testing.assert_array_equal(function(values)[0], expected)
