@@ -18,7 +18,6 @@ BY_NUMPY = {
     "Cholesky": LAPACK,
     "Concat": "its inputs are computed in their places, or copied there",
     "Constant": LEAF,
-    "Min": "not written yet",
     "Pack": "its inputs are computed in their places, or copied there",
     "Placeholder": LEAF,
     "RandomNormal": ZIGGURAT,
