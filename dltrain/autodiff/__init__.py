@@ -15,6 +15,7 @@ from dltrain.autodiff.graph import (
     source,
 )
 from dltrain.autodiff.leaves import constant, placeholder
+from dltrain.autodiff.loops import scan, while_loop
 from dltrain.autodiff.ops.bases import Elementwise, View
 from dltrain.autodiff.products import gauss_newton_vector_product, hessian_vector_product, jvp, vjp
 from dltrain.autodiff.program import Program
@@ -40,6 +41,8 @@ __all__ = [
     "name_scope",
     "placeholder",
     "reset_default_graph",
+    "scan",
     "source",
     "vjp",
+    "while_loop",
 ]

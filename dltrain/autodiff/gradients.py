@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from operator import attrgetter
+from collections.abc import Collection, Sequence
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Node, Tensor, name_scope, source
 from dltrain.autodiff.leaves import StopGradient, as_tensor
 from dltrain.autodiff.ops.slices import add_up
-from dltrain.autodiff.walk import postorder
+from dltrain.autodiff.walk import nodes_of, postorder
 from dltrain.errors import GraphError, NotDifferentiableError
 
 
@@ -51,10 +50,17 @@ def require_float(*tensors: Tensor) -> None:
 
 
 def walk_back(
-    outputs: Sequence[Tensor], wrt: Sequence[Tensor], upstreams: Sequence[Tensor]
+    outputs: Sequence[Tensor],
+    wrt: Sequence[Tensor],
+    upstreams: Sequence[Tensor],
+    given: Collection[Tensor] = (),
 ) -> list[Tensor | None]:
-    """What `gradients` gives for the sum of several outputs, each weighed with an upstream of its spec."""
-    order, dependent = _nodes_between(wrt, outputs)
+    """What `gradients` gives for the sum of several outputs, each weighed with an upstream of its spec.
+
+    Arguments:
+        given: tensors that are taken as values of their own, whatever they are computed from.
+    """
+    order, dependent = _nodes_between(wrt, outputs, given)
     contributions: dict[Tensor, list[Tensor]] = {tensor: [] for tensor in dependent}
     for output, upstream in zip(outputs, upstreams, strict=True):
         if output in contributions:
@@ -63,7 +69,7 @@ def walk_back(
     for node in reversed(order):
         with source(node.source):
             for output in node.outputs:
-                if parts := contributions.get(output):
+                if output not in given and (parts := contributions.get(output)):
                     totals[output] = add_up(parts)
             known = [totals.get(output) for output in node.outputs]
             if all(total is None for total in known) or not any(
@@ -74,7 +80,9 @@ def walk_back(
                 if tensor in contributions and gradient is not None:
                     contributions[tensor].append(undo_broadcast(gradient, tensor))
     for tensor in wrt:
-        if tensor not in totals:
+        if tensor in given and (parts := contributions.get(tensor)):
+            totals[tensor] = add_up(parts)
+        elif tensor not in totals and not given:
             for output in outputs:
                 _refuse_if_blocked(output, tensor)
     return [totals.get(tensor) for tensor in wrt]
@@ -105,19 +113,18 @@ def _carrying_inputs(node: Node) -> Sequence[Tensor]:
     return [tensor for tensor in node.inputs if tensor.spec.is_float] or node.inputs
 
 
-def _nodes_between(wrt: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[list[Node], set[Tensor]]:
-    """The nodes on a path from `wrt` to `outputs`, inputs before what uses them; their float outputs."""
+def _nodes_between(
+    wrt: Sequence[Tensor], outputs: Sequence[Tensor], given: Collection[Tensor]
+) -> tuple[list[Node], set[Tensor]]:
+    """The nodes on a path from `wrt` to `outputs`, inputs before what uses them; the float tensors on it."""
     dependent = set(wrt)
     order = []
-    for node in postorder([output.node for output in outputs], attrgetter("sources")):
+    for node in nodes_of(outputs, given):
         if not dependent.isdisjoint(node.inputs):
-            dependent.update(node.outputs)
+            dependent.update(output for output in node.outputs if output not in given)
         if not dependent.isdisjoint(node.outputs):
             order.append(node)
-    floats = {
-        output for node in order for output in node.outputs if output in dependent and output.spec.is_float
-    }
-    return order, floats
+    return order, {tensor for tensor in dependent if tensor.spec.is_float}
 
 
 def _ones(loss: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,10 +32,16 @@ class Graph:
 
     Arguments:
         seed: of every random op in the graph that names no seed of its own.
+        outer: the graph that this one is within, as the body of a loop; it may use tensors of it.
+
+    Attributes:
+        captured: for each tensor of the outer graph that is used, what it is called by in this one.
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(self, seed: int = 0, outer: Graph | None = None) -> None:
+        self.seed, self.outer = seed, outer
+        self.depth: int = outer.depth + 1 if outer else 0
+        self.captured: dict[Tensor, Tensor] = {}
         self.nodes: list[Node] = []
         self.variables: list[Variable] = []
         self.names = Names()
@@ -63,12 +70,30 @@ class Graph:
     def step(self) -> Variable:
         """The number of updates made, an int64 variable that `minimize` advances; made when first asked for.
 
-        Random ops and schedules are functions of it.
+        Random ops and schedules are functions of it. That of a loop's body is the outer graph's.
         """
+        if self.outer is not None:
+            return self.outer.step
         if self._step is None:
             with self, self.names.within(""):
                 self._step = Variable(np.int64(0), trainable=False, name="step")
         return self._step
+
+    def own(self, tensor: Tensor) -> Tensor:
+        """The tensor, or what stands for it in this graph where it is of an outer one.
+
+        Raises:
+            GraphError: it is of no outer graph.
+        """
+        if tensor.graph is self:
+            return tensor
+        if self.outer is None:
+            raise GraphError(f"{tensor!r} is of another graph")
+        tensor = self.outer.own(tensor)
+        if tensor not in self.captured:
+            name = tensor.name.rpartition("/")[-1].replace(":", "_")
+            self.captured[tensor] = Node(Captured(), (), name, self, (tensor.spec,)).output
+        return self.captured[tensor]
 
     def add(self, node: Node) -> None:
         """Append a node, which is of this graph and has a name of its own."""
@@ -302,11 +327,9 @@ class Op(Properties):
         Raises:
             GraphError: the inputs' specs don't fit the op, or the inputs are of different graphs.
         """
-        graph = inputs[0].graph if inputs else default_graph()
-        for tensor in inputs:
-            if tensor.graph is not graph:
-                raise GraphError(f"{self.label}: {tensor!r} is of another graph than {inputs[0]!r}")
+        graph = max([tensor.graph for tensor in inputs], key=_depth) if inputs else default_graph()
         try:
+            inputs = tuple([graph.own(tensor) for tensor in inputs])
             inferred = self.infer(*(tensor.spec for tensor in inputs))
         except GraphError as error:
             specs = ", ".join(f"{tensor.name} {tensor.spec}" for tensor in inputs)
@@ -315,6 +338,16 @@ class Op(Properties):
             raise
         specs_of_outputs = (inferred,) if isinstance(inferred, Spec) else inferred
         return Node(self, inputs, name or self.label, graph, specs_of_outputs).outputs
+
+
+_depth = attrgetter("depth")
+
+
+@dataclass(frozen=True, eq=False)
+class Captured(Op):
+    """A tensor of the outer graph in a loop's body: the same in every turn."""
+
+    is_leaf = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -335,7 +368,8 @@ class Variable(Tensor):
         name: default "variable".
 
     Raises:
-        GraphError: the shape has a named dimension, or the dtype is none that tensors have.
+        GraphError: the shape has a named dimension, the dtype is none that tensors have, or it is made within
+            the body of a loop.
     """
 
     __slots__ = ("initial", "trainable")
@@ -355,7 +389,14 @@ class Variable(Tensor):
         _ = spec.sizes  # refuses named dimensions
         self.initial = value
         self.trainable = trainable
-        node = Node(ReadVariable(), (), name, default_graph())
+        graph = default_graph()
+        if graph.outer is not None:
+            raise GraphError(
+                f"variable {name!r} is made in the body of a loop",
+                where=graph.names.place(),
+                fix="make it before the loop; the body may use it",
+            )
+        node = Node(ReadVariable(), (), name, graph)
         super().__init__(node, 0, spec)
         node.outputs = (self,)
         node.graph.variables.append(self)

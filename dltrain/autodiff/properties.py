@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,6 +54,24 @@ class Properties:
     def logarithm(self) -> Any:
         """The op that gives the result's logarithm, finite where that underflows to 0; None: no op does."""
         return None
+
+    @property
+    def family(self) -> Hashable:
+        """What ops have in common that are computed as one on the same inputs, see `united`; or None."""
+        return None
+
+    def united(
+        self, members: Sequence[tuple[Any, Collection[int]]]
+    ) -> tuple[Any, dict[tuple[int, int], int]]:
+        """One op in place of several of the family.
+
+        Arguments:
+            members: the ops, each with the numbers of those of its outputs that are read.
+
+        Returns:
+            the op, and for (member, output) the number of the output that it is.
+        """
+        raise NotImplementedError(type(self).__name__)
 
     def view(self, x: Layout, shape: tuple[int, ...]) -> Layout | None:
         """Where the result's numbers lie among those of `x`, the first input; None: they must be computed."""

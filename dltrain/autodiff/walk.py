@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import TypeVar
 
-Node = TypeVar("Node")
+from dltrain.autodiff.graph import Node, Tensor
+
+AnyNode = TypeVar("AnyNode")
+
+
+def nodes_of(tensors: Iterable[Tensor], given: Collection[Tensor] = ()) -> list[Node]:
+    """The nodes that compute the tensors from given ones, inputs before what uses them."""
+    roots = [tensor.node for tensor in tensors if tensor not in given]
+    return postorder(roots, lambda node: [tensor.node for tensor in node.inputs if tensor not in given])
 
 
 def postorder(
-    roots: Sequence[Node], inputs: Callable[[Node], Sequence[Node]] = attrgetter("inputs")
-) -> list[Node]:
+    roots: Sequence[AnyNode], inputs: Callable[[AnyNode], Sequence[AnyNode]] = attrgetter("inputs")
+) -> list[AnyNode]:
     """The roots and all nodes that they are computed from, each once and after its inputs.
 
     A node comes as shortly before what first needs it as its own inputs allow: depth first, inputs and roots
@@ -23,9 +31,9 @@ def postorder(
             `node.sources`. Fewer leave parts of the graph out: to stop at some nodes,
             `lambda node: () if node in stops else node.inputs`.
     """
-    order: list[Node] = []
-    seen: set[Node] = set()
-    stack: list[Node | None] = [*reversed(roots)]
+    order: list[AnyNode] = []
+    seen: set[AnyNode] = set()
+    stack: list[AnyNode | None] = [*reversed(roots)]
     while stack:
         node = stack.pop()
         if node is None:  # the inputs of the node below are done

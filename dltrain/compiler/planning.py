@@ -1,7 +1,7 @@
 """Planning: a program becomes groups of nodes in order, with the memory that they read and write.
 
-fold constants -> rewrite -> merge -> reassociate -> copies -> schedule -> group elementwise -> direct commits
--> memory. Each pass keeps the results.
+fold constants -> rewrite -> merge -> unite -> reassociate -> copies -> schedule -> group elementwise
+-> direct commits -> memory. Each pass keeps the results.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from dltrain.compiler.reassociate import reassociate
 from dltrain.compiler.rewrite import rewrite
 from dltrain.compiler.schedule import Group, group_elementwise, schedule
 from dltrain.compiler.storage import Storage
+from dltrain.compiler.unite import unite
 
 GRAPH_PASSES = {
     "fold_constants": fold_constants,
     "rewrite": rewrite,
     "merge": merge,
+    "unite": unite,
     "reassociate": reassociate,
 }
 

@@ -12,6 +12,7 @@ from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import lower
 from dltrain.compiler.planning import planned
 from dltrain.compiler.storage import Storage
+from dltrain.execution.loops import Loops
 from dltrain.execution.plan import Plan
 
 
@@ -39,7 +40,8 @@ def compile_plan(
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
     scratch = Scratch()
     phases = [[Instruction(group, arrays) for group in phase] for phase in (made.compute, made.commit)]
-    compute, commit = assembled(phases, backends, scratch)
+    loops = Loops(lambda body: compile_plan(body, sizes, storage, passes, backends))
+    compute, commit = assembled(phases, [loops, *backends], scratch)
     return Plan(
         inputs=tuple(arrays[node] for node in made.program.inputs),
         fetches=tuple(arrays[node] for node in made.program.fetches),
@@ -48,6 +50,6 @@ def compile_plan(
             (tensor, arrays[node], arrays[summary])
             for (tensor, node), summary in zip(made.program.guards, made.summaries, strict=True)
         ),
-        buffers=made.bytes,
+        buffers=made.bytes + loops.bytes,
         scratch=scratch.bytes,
     )

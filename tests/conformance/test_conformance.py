@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pytest
-from conformance import array_cases, elementwise_cases, matrix_cases, reduction_cases
+from conformance import array_cases, elementwise_cases, loop_cases, matrix_cases, reduction_cases
 from conformance.case import SIZES, Case
 from conformance.interpreter import evaluate
 
@@ -19,8 +19,17 @@ from dltrain.errors import NotDifferentiableError
 from dltrain.execution.checking import check_gradients
 from dltrain.execution.session import Session
 
-CASES = [*elementwise_cases.CASES, *reduction_cases.CASES, *array_cases.CASES, *matrix_cases.CASES]
-WITHOUT_KERNEL = {"dltrain.autodiff.leaves.Placeholder", "dltrain.autodiff.graph.ReadVariable"}
+CASES = [
+    case
+    for cases in (elementwise_cases, reduction_cases, array_cases, matrix_cases, loop_cases)
+    for case in cases.CASES
+]
+WITHOUT_KERNEL = {
+    "dltrain.autodiff.leaves.Placeholder",
+    "dltrain.autodiff.graph.ReadVariable",
+    "dltrain.autodiff.graph.Captured",
+    "dltrain.autodiff.loops.body.Carried",
+}
 TOLERANCE = {"float32": 3e-6, "float64": 1e-13}
 
 Built = tuple[Graph, Tensor, list[Tensor], dict[Tensor, Array]]

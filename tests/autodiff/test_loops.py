@@ -1,0 +1,248 @@
+"""Loops: the same values and derivatives as their turns written out, compiled once whatever the length."""
+
+import numpy as np
+import pytest
+
+import dltrain as dl
+from dltrain.compiler.planning import PASSES
+from dltrain.errors import GraphError
+
+HIDDEN = 3
+
+
+def lstm_cell(w, u, b):
+    """Hochreiter and Schmidhuber 1997, with forget gates (Gers et al. 2000)."""
+
+    def cell(states, x):
+        h, c = states
+        z = x @ w + h @ u + b
+        i, f, g, o = (z[:, k * HIDDEN : (k + 1) * HIDDEN] for k in range(4))
+        c = dl.sigmoid(f) * c + dl.sigmoid(i) * dl.tanh(g)
+        h = dl.sigmoid(o) * dl.tanh(c)
+        return (h, c), h
+
+    return cell
+
+
+def written_out(body, states, sequence, turns):
+    outputs = {}
+    for t in turns:
+        states, outputs[t] = body(states, sequence[t])
+    return states, [outputs[t] for t in sorted(outputs)]
+
+
+@pytest.fixture
+def lstm():
+    """Cell, first states, sequence, what to differentiate in, feeds; float64, 6 turns of a batch of 2."""
+    random = np.random.default_rng(0)
+    with dl.Graph():
+        x = dl.placeholder("float64", (6, "batch", 4), "x")
+        first = tuple(dl.placeholder("float64", ("batch", HIDDEN), name) for name in ("h", "c"))
+        shapes = (4, 4 * HIDDEN), (HIDDEN, 4 * HIDDEN), (4 * HIDDEN,)
+        w, u, b = (dl.Variable(random.normal(size=shape), name="w") for shape in shapes)
+        feeds = {
+            x: random.normal(size=(6, 2, 4)),
+            **{state: random.normal(size=(2, HIDDEN)) for state in first},
+        }
+        yield lstm_cell(w, u, b), first, x, [w, u, b, x, *first], feeds
+
+
+def loss_of(last, outputs):
+    total = sum((dl.sum(output * output) for output in outputs[1:]), dl.sum(outputs[0] * outputs[0]))
+    return total + dl.sum(dl.sin(last[1]))
+
+
+def assert_same(session, found, expected, feeds):
+    for a, b in zip(session.run(found, feeds), session.run(expected, feeds), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "native"])
+@pytest.mark.parametrize(
+    "options", [{}, {"reverse": True}, {"checkpoint": 2}, {"checkpoint": 3, "reverse": True}]
+)
+def test_an_lstm_is_its_turns_written_out(lstm, options, kernels):
+    cell, first, x, wrt, feeds = lstm
+    last, hs = dl.scan(cell, first, x, **options)
+    assert hs.shape == (6, "batch", HIDDEN)
+    turns = reversed(range(6)) if options.get("reverse") else range(6)
+    expected_last, expected = written_out(cell, first, x, turns)
+    loss, expected_loss = loss_of(last, [hs[t] for t in range(6)]), loss_of(expected_last, expected)
+    session = dl.Session(kernels=kernels)
+    assert_same(session, [*last, loss], [*expected_last, expected_loss], feeds)
+    slopes, expected_slopes = dl.gradients(loss, wrt), dl.gradients(expected_loss, wrt)
+    assert_same(session, slopes, expected_slopes, feeds)
+    bends, expected_bends = (
+        dl.gradients(sum((dl.sum(g * g) for g in some[1:]), dl.sum(some[0] * some[0])), wrt)
+        for some in (slopes, expected_slopes)
+    )
+    assert_same(session, bends, expected_bends, feeds)
+
+
+@pytest.mark.parametrize(
+    "passes", [frozenset(), *(PASSES - {name, "reassociate"} for name in sorted(PASSES))]
+)
+def test_no_pass_changes_the_bits(lstm, passes):
+    cell, first, x, wrt, feeds = lstm
+    last, hs = dl.scan(cell, first, x)
+    fetches = [hs, *dl.gradients(dl.sum(hs * hs) + dl.sum(last[1]), wrt)]
+    plain = dl.Session(passes=PASSES - {"reassociate"}, kernels="numpy").run(fetches, feeds)
+    found = dl.Session(passes=passes, kernels="numpy").run(fetches, feeds)
+    assert [value.tobytes() for value in found] == [value.tobytes() for value in plain]
+
+
+def plan_of(length, hidden=HIDDEN):
+    with dl.Graph():
+        x = dl.placeholder("float32", (length, 2, 4), "x")
+        shapes = (4, 4 * hidden), (hidden, 4 * hidden), (4 * hidden,)
+        w, u, b = (dl.Variable(np.ones(shape, "f"), name="w") for shape in shapes)
+        zeros = dl.constant(np.zeros((2, hidden), "f"))
+        _, hs = dl.scan(lstm_cell(w, u, b), (zeros, zeros), x)
+        loss = dl.mean(dl.square(hs))
+        program = dl.Program((x,), (loss, *dl.gradients(loss, [w, u, b])))
+        return dl.Session(kernels="native").compile(program).bind().plan
+
+
+def test_the_plan_does_not_depend_on_the_length():
+    short, long = plan_of(5), plan_of(500)
+    labels = [[node.op.label for node in call.nodes] for call in short.compute]
+    assert labels == [[node.op.label for node in call.nodes] for call in long.compute]
+    assert [call.function for call in short.compute] == [call.function for call in long.compute]
+
+
+def test_the_loop_and_the_one_of_its_derivative_are_two():
+    labels = [node.op.label for call in plan_of(5).compute for node in call.nodes]
+    assert labels.count("scan") == 2
+
+
+def test_products_of_elements_leave_the_loop():
+    """Of x W one product for all turns, and one for each gradient of W, U: the loops hold the others."""
+    labels = [node.op.label for call in plan_of(5).compute for node in call.nodes]
+    assert labels.count("matmul") == 3
+
+
+def test_states_of_any_dtype_and_turns_without_sequences():
+    with dl.Graph():
+        x = dl.placeholder("float64", (3,), "x")
+
+        def body(states, _):
+            numbers, count, seen = states
+            return [numbers * 1.5, count + 1, dl.logical_or(seen, dl.greater(numbers[0], 3.0))], (
+                count,
+                numbers,
+            )
+
+        (last, count, seen), (counts, numbers) = dl.scan(body, [x, 0, False], length=4)
+        (slope,) = dl.gradients(dl.sum(last) + dl.sum(numbers[2]), [x])
+        values = dl.Session().run([last, count, seen, counts, numbers, slope], {x: [1.0, 2.0, 3.0]})
+    np.testing.assert_allclose(values[0], np.array([1, 2, 3]) * 1.5**4)
+    assert values[1:3] == [4, True]
+    np.testing.assert_array_equal(values[3], [0, 1, 2, 3])
+    np.testing.assert_allclose(values[4], [np.array([1, 2, 3]) * 1.5**t for t in range(4)])
+    np.testing.assert_allclose(values[5], np.full(3, 1.5**4 + 1.5**2))
+
+
+@pytest.mark.parametrize("length", [0, 1, 7])
+def test_a_length_may_be_a_name(length):
+    with dl.Graph():
+        x = dl.placeholder("float64", ("time", 2), "x")
+        total, sums = dl.scan(lambda s, e: (s + e * e, s), dl.constant(np.zeros(2)), x)
+        (slope,) = dl.gradients(dl.sum(total) + dl.sum(sums), [x])
+        fed = np.arange(2.0 * length).reshape(length, 2)
+        found = dl.Session().run([total, sums, slope], {x: fed})
+    np.testing.assert_allclose(found[0], (fed * fed).sum(axis=0))
+    np.testing.assert_allclose(found[1], np.cumsum(fed * fed, axis=0) - fed * fed)
+    np.testing.assert_allclose(found[2], 2 * fed * np.arange(length, 0, -1)[:, None])
+
+
+def test_a_loop_in_a_loop():
+    with dl.Graph():
+        x = dl.placeholder("float64", (3, 4), "x")
+        a = dl.placeholder("float64", (), "a")
+
+        def outer(s, row):
+            s, _ = dl.scan(lambda t, e: (dl.sin(t * a + e), None), s, row)
+            return s, s
+
+        last, seen = dl.scan(outer, dl.constant(0.5, "float64"), x)
+        feeds = {x: np.random.default_rng(0).normal(size=(3, 4)), a: 0.8}
+        state, states = 0.5, []
+        for row in feeds[x]:
+            for element in row:
+                state = np.sin(state * 0.8 + element)
+            states.append(state)
+        np.testing.assert_allclose(dl.Session().run(seen, feeds), states)
+        dl.check_gradients(last * last, [x, a], feeds)
+        (slope,) = dl.gradients(last * last, [a])
+        dl.check_gradients(slope, [x, a], feeds)
+
+
+def newton_root(a, maximum=50):
+    """Heron's method for sqrt(a)."""
+    return dl.while_loop(
+        lambda x: dl.greater(dl.abs(x * x - a), 1e-13),
+        lambda x: 0.5 * (x + a / x),
+        dl.constant(1.0, "float64"),
+        maximum,
+    )
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "native"])
+def test_a_loop_until_convergence_has_derivatives(kernels):
+    with dl.Graph():
+        a = dl.placeholder("float64", (), "a")
+        root, count = newton_root(a)
+        (slope,) = dl.gradients(root, [a])
+        (bend,) = dl.gradients(slope, [a])
+        found = dl.Session(kernels=kernels).run([root, count, slope, bend], {a: 2.0})
+        np.testing.assert_allclose(found[0], 2**0.5, rtol=1e-12)
+        assert 4 <= found[1] <= 6
+        np.testing.assert_allclose(found[2:], [0.5 * 2**-0.5, -0.25 * 2**-1.5], rtol=1e-6)
+
+
+def test_it_ends_at_its_maximum_and_before_the_first_turn():
+    with dl.Graph():
+        a = dl.placeholder("float64", (), "a")
+        _, count = newton_root(a, maximum=2)
+        session = dl.Session()
+        assert session.run(count, {a: 2.0}) == 2
+        assert session.run(count, {a: 1.0}) == 0
+
+
+ERRORS = [
+    (lambda x: dl.scan(lambda s, e: (s, None), x[0], None), "scan has no one length: there are no sequences"),
+    (lambda x: dl.scan(lambda s, e: (s, None), x[0], (x, x[1:])), "scan has no one length: they are 3, 2"),
+    (lambda x: dl.scan(lambda s, e: s, x[0], x), "scan: the body gives"),
+    (lambda x: dl.scan(lambda s, e: (s @ s, None), x, x), "inner dimensions"),
+    (
+        lambda x: dl.scan(lambda s, e: (dl.sum(s), None), x[0], x),
+        "state 0 is float32[2], but the body makes float32[]",
+    ),
+    (lambda x: dl.scan(lambda s, e: ((s, s), None), x[0], x), "is given 1 states and gives 2"),
+    (
+        lambda x: dl.scan(lambda s, e: (s, None), x[0], x, checkpoint=2),
+        "checkpoint=2 does not divide the length 3",
+    ),
+    (lambda x: dl.scan(lambda s, e: (s + dl.Variable(1.0), None), x[0], x), "made in the body of a loop"),
+    (
+        lambda x: dl.while_loop(lambda s: s, lambda s: s, x, 3),
+        "the condition is float32[3, 2], and not one bool",
+    ),
+]
+
+
+@pytest.mark.parametrize(("build", "message"), ERRORS, ids=[message[:30] for _, message in ERRORS])
+def test_what_does_not_fit_is_found_when_building(build, message):
+    with dl.Graph(), pytest.raises(GraphError) as caught:
+        build(dl.placeholder("float32", (3, 2), "x"))
+    assert message in str(caught.value)
+
+
+def test_what_goes_wrong_in_a_turn_names_its_place():
+    with dl.Graph():
+        x = dl.placeholder("int64", (3,), "x")
+        table = dl.constant([1.0, 2.0])
+        _, found = dl.scan(lambda s, e: (s, dl.gather(table, e)), 0, x)
+        for kernels in ("numpy", "native"):
+            with pytest.raises(GraphError, match=r"gather\(.*test_loops.py:.*index 5 is out of range"):
+                dl.Session(kernels=kernels).run(found, {x: [0, 1, 5]})
