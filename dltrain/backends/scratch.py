@@ -10,7 +10,8 @@ import numpy as np
 from dltrain.autodiff.spec import Array
 from dltrain.backends.memory import aligned_empty
 
-SMALLEST = 131_072  # bytes of a row
+USUAL = 131_072  # bytes of a row
+SPARE = 16  # times what a small row is first needed for: a group of many numbers has a row for each
 
 
 class Scratch:
@@ -27,7 +28,7 @@ class Scratch:
         """An array in one of the rows, which is made, or made larger, where it must."""
         needed = prod(shape) * dtype.itemsize
         while len(self._rows) <= row:
-            self._rows.append(aligned_empty(SMALLEST))
+            self._rows.append(aligned_empty(0))
         if needed > self._rows[row].nbytes:
-            self._rows[row] = aligned_empty(needed)
+            self._rows[row] = aligned_empty(max(needed, min(SPARE * needed, USUAL)))
         return self._rows[row][:needed].view(dtype).reshape(shape)
