@@ -66,18 +66,15 @@ def saddle(case: Case, a: Tensor, b: Tensor) -> list[Tensor]:
         return dl.sum(dl.square(a)) - dl.sum(dl.square(b)) + dl.sum(a * b)
 
     def descend(function: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
-        def slope(x: Tensor) -> Tensor:
-            return with_gradient(function(x), [x])[1]
-
         def body(state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            x, gradient = state
-            x = x - RATE * gradient
-            return x, slope(x)
+            x, _ = state
+            _, gradient = with_gradient(function(x), [x])
+            return x - RATE * gradient, dl.sum(dl.square(gradient))
 
         def condition(state: tuple[Tensor, Tensor]) -> Tensor:
-            return dl.sum(dl.square(state[1])) > TOLERANCE**2
+            return state[1] > TOLERANCE**2
 
-        (end, _), _ = dl.while_loop(condition, body, (start, slope(start)), LONGEST)
+        (end, _), _ = dl.while_loop(condition, body, (start, dl.constant(np.inf, start.dtype)), LONGEST)
         return end
 
     def highest(at: Tensor) -> Tensor:

@@ -68,15 +68,15 @@ def saddle(case, a, b):
 
     def descend(slope, start):
         def body(state):
-            x, gradient, count = state
-            x = x - RATE * gradient
-            return x, slope(x), count + 1
+            x, _, count = state
+            gradient = slope(x)
+            return x - RATE * gradient, jnp.sum(gradient**2), count + 1
 
         def condition(state):
-            _, gradient, count = state
-            return (jnp.sum(gradient**2) > TOLERANCE**2) & (count < LONGEST)
+            _, squares, count = state
+            return (squares > TOLERANCE**2) & (count < LONGEST)
 
-        return lax.while_loop(condition, body, (start, slope(start), 0))[0]
+        return lax.while_loop(condition, body, (start, jnp.inf, 0))[0]
 
     def highest(at):
         return descend(jax.grad(lambda x: -f(at, x)), b)

@@ -7,8 +7,8 @@ gmm: a mixture of Gaussians as in ADBench (Srajer, Kukelova and Fitzgibbon 2018;
 rk: the Brusselator with diffusion on a ring, u' = A + u^2 v - (B + 1) u + D lap(u), v' = B u - u^2 v +
     D lap(v), `steps` classical Runge-Kutta steps: the end's sum of squares, and its gradient by the start.
 saddle: min over a of max over b of f(a, b) = a.a - b.b + a.b, each of two numbers, by gradient descent until
-    the gradient is shorter than TOLERANCE, within gradient descent; the outer gradient is that of the inner
-    loop. (Siskind and Pearlmutter 2008, without a.b, by which here the inner end depends on the outer place.)
+    the last gradient is shorter than TOLERANCE, within gradient descent; the outer gradient goes through the
+    inner loop. (Siskind and Pearlmutter 2008, without a.b, by which here the inner end depends on a.)
 kmeans: the sum of squared distances to the nearest centre; one step of Newton's method with the diagonal of
     the Hessian, which is its product with ones: a centre's numbers do not mix.
 products: `count` small products c = a b: sum(c^2) / 2, and its gradient by a and b.

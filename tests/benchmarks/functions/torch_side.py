@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,10 @@ def saddle(case: Case, compile: Compile) -> Callable[..., Any]:
         return a.square().sum() - b.square().sum() + (a * b).sum()
 
     def descend(slope: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        while (gradient := slope(x)).square().sum() > TOLERANCE**2:
-            x = x - RATE * gradient
+        squares = inf
+        while squares > TOLERANCE**2:
+            gradient = slope(x)
+            x, squares = x - RATE * gradient, gradient.square().sum().item()
         return x
 
     def highest(at: Tensor, start: Tensor) -> Tensor:
