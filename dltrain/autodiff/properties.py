@@ -27,6 +27,9 @@ class Properties:
     is_elementwise: ClassVar[bool] = False
     """See `Elementwise`."""
 
+    combine: ClassVar[str | None] = None
+    """Of a reduction that a plan may compile, see `Reduction`."""
+
     is_view: ClassVar[bool] = False
     """See `View`."""
 

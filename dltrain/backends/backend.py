@@ -78,10 +78,13 @@ class Backend:
 
     Attributes:
         name: what `Session.kernels` says.
-        lowering: the table. A group of several elementwise nodes is looked up as `Elementwise`.
+        fuses_reductions: whether it computes groups that end with a reduction.
+        lowering: the table. A group of several elementwise nodes is looked up as `Elementwise`, one that ends
+            with a reduction as that.
     """
 
     name: ClassVar[str]
+    fuses_reductions: ClassVar[bool] = False
     lowering: ClassVar[Table[Any]]
 
     def lower(self, work: Instruction, scratch: Scratch) -> Any:
@@ -90,8 +93,8 @@ class Backend:
         return lowering(work, scratch) if lowering else None
 
     def _lowering(self, work: Instruction) -> Any:
-        op = type(work.node.op)
-        return self.lowering.find(Elementwise if len(work.nodes) > 1 and work.node.op.is_elementwise else op)
+        last = work.nodes[-1].op if work.node.op.is_elementwise else work.node.op
+        return self.lowering.find(Elementwise if len(work.nodes) > 1 and last.is_elementwise else type(last))
 
     def prepare(self, lowered: Sequence[Any]) -> None:
         """Make ready all that the lowerings of one plan have returned, as by compiling it together."""

@@ -119,6 +119,8 @@ class Memory:
                 self._parts[join] = join.op.parts(whole.layout, [part.spec.sizes for part in join.inputs])
             return whole.at(self._parts[join][place])
         for source, last in heirless.items():
+            if not node.op.is_elementwise:
+                break
             if source.spec == node.spec and (last < position or (last == position and node.op.in_place)):
                 del heirless[source]
                 self._block_of[node] = self._block_of.pop(source)

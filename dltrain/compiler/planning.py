@@ -19,7 +19,7 @@ from dltrain.compiler.memory import Memory
 from dltrain.compiler.merge import merge
 from dltrain.compiler.reassociate import reassociate
 from dltrain.compiler.rewrite import rewrite
-from dltrain.compiler.schedule import Group, group_elementwise, schedule
+from dltrain.compiler.schedule import Group, fuse_reductions, group_elementwise, schedule
 from dltrain.compiler.storage import Storage
 from dltrain.compiler.unite import unite
 
@@ -61,6 +61,8 @@ def planned(
     passes: frozenset[str],
     inputs: Sequence[Buffer] = (),
     fetches: Sequence[Buffer] = (),
+    *,
+    fuse: bool = False,
 ) -> Planned:
     """Plan a program.
 
@@ -69,6 +71,7 @@ def planned(
         passes: names out of `PASSES`.
         inputs: where the program's lie; default each in a block of its own.
         fetches: where the program's are to lie, in memory that nothing else of it lies in; default anywhere.
+        fuse: reductions with the groups that make what they reduce.
 
     Raises:
         GraphError: a view of what does not exist, in a dimension that had a name until now.
@@ -83,6 +86,7 @@ def planned(
     groups = schedule([*program.results, *summaries])
     if "group_elementwise" in passes:
         groups = group_elementwise(groups)
+        groups = fuse_reductions(groups) if fuse else groups
     groups = [group for group in groups if group[0].is_computed]  # a join is computed by its inputs
     targets = direct_targets(groups, program, places, storage) if "direct_commit" in passes else {}
     committed = [group for group in groups if any(node in targets for node in group)]

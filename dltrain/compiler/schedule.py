@@ -37,6 +37,26 @@ def group_elementwise(groups: Sequence[Group]) -> list[Group]:
     return list(_grouped(groups))
 
 
+def fuse_reductions(groups: Sequence[Group]) -> list[Group]:
+    """The same nodes, with a reduction at the end of the elementwise group that makes what it reduces.
+
+    A group takes up one, the first; what nothing else reads of the group needs no memory then.
+    """
+    fused: list[Group] = []
+    home: dict[Node, int] = {}  # the place of the group that a node is of
+    for group in groups:
+        node = group[0]
+        if node.op.combine and (place := home.get(node.inputs[0])) is not None:
+            for member in fused[place]:
+                del home[member]
+            fused[place] = (*fused[place], node)
+            continue
+        if 0 not in node.spec.sizes and all(member.op.expression() for member in group):
+            home.update(dict.fromkeys(group, len(fused)))
+        fused.append(group)
+    return fused
+
+
 def _grouped(groups: Sequence[Group]) -> Iterator[Group]:
     waiting: dict[tuple[int, ...], dict[Node, None]] = {}  # groups by shape; none depends on another
     for group in groups:

@@ -36,7 +36,7 @@ def compile_plan(
         CompilerError: the C compiler refused.
         StorageError: the cache of native kernels cannot be used.
     """
-    made = planned(lower(program, sizes), storage, passes)
+    made = planned(lower(program, sizes), storage, passes, fuse=backends[0].fuses_reductions)
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
     scratch = Scratch()
     phases = [[Instruction(group, arrays) for group in phase] for phase in (made.compute, made.commit)]

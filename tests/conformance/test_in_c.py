@@ -13,8 +13,9 @@ LAPACK = "LAPACK computes it"
 ZIGGURAT = "the draws, and their tables, are NumPy's own: https://doi.org/10.18637/jss.v005.i08"
 
 BY_NUMPY = {
-    "Argmax": "not written yet",
     "BroadcastTo": VIEW,
+    "Captured": LEAF,
+    "Carried": LEAF,
     "Cholesky": LAPACK,
     "Concat": "its inputs are computed in their places, or copied there",
     "Constant": LEAF,
@@ -23,6 +24,7 @@ BY_NUMPY = {
     "RandomNormal": ZIGGURAT,
     "ReadVariable": LEAF,
     "Reshape": VIEW,
+    "Scan": "its turns are made from Python; what each computes is C",
     "Size": "is computed while the plan is compiled",
     "Slice": VIEW,
     "Solve": LAPACK,

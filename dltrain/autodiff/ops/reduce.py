@@ -38,7 +38,6 @@ class Reduction(Op, abstract=True):
     number or another result. `finish` is C for what is made of {0}, the result of {1} numbers.
     """
 
-    combine: ClassVar[str | None] = None
     finish: ClassVar[str] = "{0}"
 
     axes: tuple[int, ...]

@@ -6,6 +6,7 @@ library's vector functions (up to 4 units in the last place).
 """
 
 from dltrain.backends.c import (  # noqa: F401  they add to the table
+    argmax,
     argsort,
     cumsum,
     elementwise,

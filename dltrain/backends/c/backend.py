@@ -28,6 +28,7 @@ class C(Backend):
     """
 
     name = "native"
+    fuses_reductions = True
     lowering: ClassVar[Table[Callable[[Instruction, C], CCall | None]]] = Table()
 
     def __init__(self, compiler: Compiler, threads: int | None = None) -> None:

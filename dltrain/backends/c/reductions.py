@@ -89,14 +89,15 @@ class _Nest:
         return prod(loop.size for loop in self.between) * self.rows.size
 
 
-def _nest(loops: Sequence[Loop]) -> _Nest:
+def _nest(loops: Sequence[Loop], arrays: int, split: bool) -> _Nest:
     """How to run through the loops; of each the last stride is that of the result, 0 where it is reduced."""
     loops = sorted(loops, key=lambda loop: max(loop.strides[:-1]), reverse=True)
     outer = [loop for loop in loops if loop.strides[-1]]
     reduced = [loop for loop in loops if not loop.strides[-1]]
-    *between, rows = reduced or [Loop(1, (0,) * 64)]
+    *between, rows = reduced or [Loop(1, (0,) * arrays)]
     if outer and loops[-1] is outer[-1]:
-        return _Nest(outer[:-1], outer[-1], between, rows, 1, ROWS, COLUMNS)
+        block = COLUMNS_APART if split and len(outer) == 1 else COLUMNS
+        return _Nest(outer[:-1], outer[-1], between, rows, 1, ROWS, block)
     if outer and rows.size <= SHORT_ROW:
         longest = max(outer, key=lambda loop: loop.size)
         outer.remove(longest)
@@ -129,7 +130,7 @@ class _Writer:
         nodes = [*self._inputs, *self._results]
         strides = [broadcast_strides(arrays[node], len(shape)) for node in nodes]
         out = _out_strides(arrays[self._node], op, len(shape))
-        self._nest = _nest(merged_loops(shape, [*strides, out]))
+        self._nest = _nest(merged_loops(shape, [*strides, out]), len(strides) + 1, split)
         self._places = {
             node: Place(
                 function, arrays[node], tuple([loop.strides[k] for loop in self._nest.order]), node in group

@@ -43,6 +43,34 @@ def test_reductions_of_many_rows_and_of_integers(width):
         np.testing.assert_array_equal(least, 2 * array[:, :, 0].min(axis=1))
 
 
+def test_a_reduction_ends_the_group_that_makes_what_it_reduces():
+    """One call, also where others read of the group, and where the result has the shape of an input."""
+    rng = np.random.default_rng(0)
+    values, shift = rng.normal(size=(40, 40)), rng.normal(size=40)
+    x, y = dl.placeholder("float64", (40, 40)), dl.placeholder("float64", (40,))
+    for axis in (0, 1, None):
+        moved = x * x + y
+        function = native().make_callable([dl.sum(dl.exp(-moved), axis), moved], [x, y])
+        total, seen = function(values, shift)
+        np.testing.assert_allclose(seen, values**2 + shift, rtol=1e-14)
+        np.testing.assert_allclose(total, np.exp(-(values**2) - shift).sum(axis), rtol=1e-13)
+        (call,) = function.bind().plan.compute
+        assert [node.op.label for node in call.nodes] == ["multiply", "add", "negative", "exp", "sum"]
+
+
+@pytest.mark.parametrize("shape", [(50, 7, 33), (9, 200), (300, 10)])
+def test_argmax_of_ties_and_nan(shape):
+    rng = np.random.default_rng(0)
+    values = rng.integers(0, 6, size=shape).astype("float64")
+    values[rng.random(shape) < 0.02] = np.nan
+    x = dl.placeholder("float64", shape)
+    axes = range(len(shape))
+    fetches = [(dl.argmax(x, axis, keepdims=True), dl.argmax(dl.transpose(x), axis)) for axis in axes]
+    for axis, (kept, turned) in zip(axes, native().run(fetches, {x: values}), strict=True):
+        np.testing.assert_array_equal(kept, values.argmax(axis, keepdims=True))
+        np.testing.assert_array_equal(turned, values.T.argmax(axis))
+
+
 def test_greatest_and_least_of_nan_and_infinities():
     rows = list(itertools.product([np.nan, np.inf, -np.inf, 1.0], repeat=3))
     x = dl.placeholder("float32", (len(rows), 3))
