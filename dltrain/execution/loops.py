@@ -22,7 +22,7 @@ class Loops(Backend):
     """Makes turns of a plan; what a turn computes is left to other backends.
 
     Arguments:
-        compiled: gives the plan of a program.
+        compiled: gives the plan of a program, whose results lie apart from all else.
     """
 
     name = "loops"
@@ -81,8 +81,7 @@ class Turns:
         ]
         self._elements = list(zip(inputs[elements], body.inputs[elements], strict=True))
         given = body.inputs[:states]
-        self._states = given
-        self._following = [_apart(array, given) for array in body.fetches[:states]]
+        self._following = list(zip(given, body.fetches[:states], strict=True))
         self._stacked = list(zip(stacks, body.fetches[states:], strict=True))
         self._last = list(zip(outputs[:states], given, strict=True))
         self._body = body
@@ -106,9 +105,8 @@ class Turns:
             _run(self._body)
             for stack, result in self._stacked:
                 stack[turn] = result
-            values = [array.copy() if is_shared else array for array, is_shared in self._following]
-            for state, value in zip(self._states, values, strict=True):
-                np.copyto(state, value)
+            for state, following in self._following:
+                np.copyto(state, following)
             made += 1
         for target, state in self._last:
             np.copyto(target, state)
@@ -118,15 +116,10 @@ class Turns:
     def _goes_on(self) -> bool:
         condition = self._condition
         assert condition is not None
-        for place, state in zip(condition.inputs, self._states, strict=False):
+        for place, (state, _) in zip(condition.inputs, self._following, strict=False):
             np.copyto(place, state)
         _run(condition)
         return bool(condition.fetches[0])
-
-
-def _apart(array: Array, states: Sequence[Array]) -> tuple[Array, bool]:
-    """With whether it lies in a state's memory, which is written before it is read."""
-    return array, any(np.may_share_memory(array, state) for state in states)
 
 
 def _run(plan: Plan) -> None:
