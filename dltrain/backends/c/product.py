@@ -4,50 +4,73 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-import numpy as np
-
 from dltrain.autodiff.ops.matmul import Matmul
+from dltrain.autodiff.spec import Array
 from dltrain.backends.c.backend import C
-from dltrain.backends.c.call import CCall, call_of_file, is_contiguous
+from dltrain.backends.c.call import CCall, call_of_file
+from dltrain.backends.c.loops import broadcast_strides, merged_loops
 from dltrain.compiler.instructions import Instruction
 
-LANES = 16  # float32 numbers in the widest registers; a tile of the result is twice as wide
+LANES = 16  # float32 numbers in the widest registers
+PANEL = 2 * LANES  # columns of a tile of the result
+PAGE = 4096  # bytes: rows as far apart as that crowd each other out of the cache
+MANY_ROWS = 512  # with so many, copying b pays even where its rows are nearer
+PANELS_OF_A_COPY = 8  # a strip of a is copied for at least so many panels
 TASK_OPERATIONS = 1e6  # floating-point operations that are worth a task of their own: some 5 microseconds
+MATRIX_OPERATIONS = 5e3  # as many more take as long as finding one matrix of a stack
 TASKS_A_THREAD = 8  # so that who is done early has something to take from the others
 
 
 @C.lowering(Matmul)
 def product(work: Instruction, c: C) -> CCall | None:
-    """The call of product.c; of matrices, or stacks of them, into contiguous memory.
+    """The call of product.c; of matrices, or stacks of them that may broadcast, into contiguous rows.
 
-    Its numbers are of a and of b the strides between matrices, rows and columns, in elements; rows, inner,
-    columns; rows and columns of a task.
+    Its numbers are those that `product` reads, in their order.
     """
-    node, operands, (out,) = work.node, work.inputs, work.outputs
+    node, (a, b), (out,) = work.node, work.inputs, work.outputs
     assert isinstance(node.op, Matmul)
-    are_stacks = out.ndim <= 3 or all(
-        array.ndim == 2 or (array.shape[:-2] == out.shape[:-2] and is_contiguous(array)) for array in operands
-    )
-    if out.size == 0 or not is_contiguous(out) or not are_stacks:
+    a = a.swapaxes(-1, -2) if node.op.transpose_a else a
+    b = b.swapaxes(-1, -2) if node.op.transpose_b else b
+    if out.shape[-1] == 1 and a.strides[-2] == a.itemsize:  # one row is quicker, where b can be read along it
+        a, b, out = b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2)  # (a b)^T = b^T a^T
+    (*stack, rows, columns), inner, size = out.shape, a.shape[-1], out.itemsize
+    (a_row, a_column), (b_row, b_column), (out_row, out_column) = map(_steps, (a, b, out))
+    if out.size == 0 or out_column != 1:
         return None
-    a, b = (array.reshape(prod(array.shape[:-2]), *array.shape[-2:]) for array in operands)
-    a = a.swapaxes(1, 2) if node.op.transpose_a else a
-    b = b.swapaxes(1, 2) if node.op.transpose_b else b
-    stack, rows, inner, columns = prod(out.shape[:-2]), *a.shape[1:], b.shape[2]
-    a, b = np.broadcast_to(a, (stack, rows, inner)), np.broadcast_to(b, (stack, inner, columns))
-    task_rows, task_columns = _cut(stack, rows, inner, columns, c.threads)
-    strides = [stride // array.itemsize for array in (a, b) for stride in array.strides]
-    numbers = (*strides, rows, inner, columns, task_rows, task_columns)
-    tasks = stack * ceil(rows / task_rows) * ceil(columns / task_columns)
-    return call_of_file(work, "product.c", "product", [*operands, out], numbers, tasks)
+    a_is_far = (a_column == 1 and abs(a_row) * size >= PAGE) or (
+        a_row == 1 and abs(a_column) * size >= PAGE // 2 and columns > PANEL
+    )
+    b_is_far = b_column != 1 or abs(b_row) * size >= (PAGE if rows < MANY_ROWS else PAGE // 4)
+    each, task_rows, task_columns = _cut(prod(stack), rows, inner, columns, c.threads, a_is_far)
+    loops = merged_loops(stack, [broadcast_strides(array, out.ndim)[:-2] for array in (a, b, out)])
+    axes = [number for loop in loops for number in (loop.size, *loop.strides)]
+    numbers = (
+        *(rows, inner, columns, a_row, a_column, b_row, b_column, out_row, a_is_far, b_is_far),
+        *(task_rows, task_columns, prod(stack), each, len(loops), *axes),
+    )
+    tasks = ceil(prod(stack) / each) * ceil(rows / task_rows) * ceil(columns / task_columns)
+    return call_of_file(work, "product.c", "product", [a, b, out], numbers, tasks)
 
 
-def _cut(stack: int, rows: int, inner: int, columns: int, threads: int) -> tuple[int, int]:
-    """Rows and columns of a task. No number of the result depends on them."""
-    operations = 2.0 * rows * (inner + 1) * LANES * ceil(columns / LANES)
-    wanted = threads * min(ceil(operations / TASK_OPERATIONS / threads), ceil(TASKS_A_THREAD / stack))
-    panels = ceil(columns / (2 * LANES))
-    task_columns = 2 * LANES * max(1, panels // wanted)
+def _steps(array: Array) -> list[int]:
+    """From row to row and from column to column, in elements; 1 where there is but one."""
+    pairs = zip(array.shape[-2:], array.strides[-2:], strict=True)
+    return [stride // array.itemsize if size > 1 else 1 for size, stride in pairs]
+
+
+def _cut(
+    stack: int, rows: int, inner: int, columns: int, threads: int, a_is_far: bool
+) -> tuple[int, int, int]:
+    """Matrices, rows and columns of a task. No number of the result depends on them."""
+    operations = 2.0 * rows * (inner + 1) * LANES * ceil(columns / LANES) + MATRIX_OPERATIONS
+    if threads == 1:
+        return stack, rows, columns
+    if stack > 1 and operations <= TASK_OPERATIONS / 2:
+        return min(int(TASK_OPERATIONS / operations), ceil(stack / threads)), rows, columns
+    most = TASKS_A_THREAD // 2 if a_is_far else TASKS_A_THREAD
+    wanted = threads * min(ceil(operations / TASK_OPERATIONS / threads), ceil(most / stack))
+    panels = ceil(columns / PANEL)
+    task_columns = PANEL * max(PANELS_OF_A_COPY if a_is_far else 1, panels // wanted)
     across = ceil(columns / task_columns)
     down = 1 if across >= 2 * threads else max(1, wanted // across)
-    return ceil(rows / down), task_columns
+    return 1, ceil(rows / down), task_columns

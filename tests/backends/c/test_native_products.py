@@ -102,11 +102,69 @@ def test_stacks_of_matrices(dtype):
         ((1, 170, 400), (1, 400, 330)),
         ((2, 5, 17, 40), (2, 5, 40, 33)),
         ((2, 5, 17, 40), (40, 33)),
+        ((5, 1, 17, 40), (7, 40, 33)),
+        ((3, 1, 2, 17, 40), (4, 1, 40, 33)),
+        ((3, 5, 400, 64), (1, 5, 64, 400)),
     ]
     factors = [(rng.normal(size=a).astype(dtype), rng.normal(size=b).astype(dtype)) for a, b in shapes]
     fetches = [dl.Variable(a) @ dl.Variable(b) for a, b in factors]
     for result, (a, b) in zip(evaluated(fetches), factors, strict=True):
         assert_is_product(result, a, b)
+
+
+@both_dtypes
+@pytest.mark.parametrize("transpose_a", [False, True])
+@pytest.mark.parametrize("transpose_b", [False, True])
+def test_stacks_of_small_matrices_of_all_sizes(transpose_a, transpose_b, dtype):
+    rng = np.random.default_rng(0)
+    factors, fetches = [], []
+    for size in range(2, 33):
+        a = rng.normal(size=(37, size, 34 - size)).astype(dtype)
+        b = rng.normal(size=(37, 34 - size, size // 2 + 1)).astype(dtype)
+        factors.append((a, b))
+        x = dl.Variable(a.swapaxes(1, 2) if transpose_a else a)
+        y = dl.Variable(b.swapaxes(1, 2) if transpose_b else b)
+        fetches.append(dl.matmul(x, y, transpose_a, transpose_b))
+    for result, (a, b) in zip(evaluated(fetches), factors, strict=True):
+        assert_is_product(result, a, b)
+
+
+@both_dtypes
+def test_vectors_as_matrices(dtype):
+    rng = np.random.default_rng(0)
+    a, column, row = (rng.normal(size=size).astype(dtype) for size in ((301, 1030), (1030, 1), (1, 301)))
+    x, y, z = dl.Variable(a), dl.Variable(column), dl.Variable(row)
+    results = evaluated(
+        [
+            x @ y,
+            z @ x,
+            y @ z,
+            dl.matmul(x, z, transpose_a=True, transpose_b=True),
+            dl.matmul(y, x, transpose_a=True, transpose_b=True),
+            dl.transpose(x) @ dl.transpose(z),
+            z @ dl.transpose(z),
+        ]
+    )
+    for result, left, right in zip(
+        results,
+        (a, row, column, a.T, column.T, a.T, row),
+        (column, a, row, row.T, a.T, row.T, row.T),
+        strict=True,
+    ):
+        assert_is_product(result, left, right)
+
+
+@both_dtypes
+@pytest.mark.parametrize("transpose_a", [False, True])
+@pytest.mark.parametrize("transpose_b", [False, True])
+def test_large_products_whose_parts_are_copied_closer(transpose_a, transpose_b, dtype):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(1031, 300)).astype(dtype), rng.normal(size=(300, 1029)).astype(dtype)
+    wide_a, wide_b = np.full((1031, 1100), np.nan, dtype), np.full((300, 1200), np.nan, dtype)
+    wide_a[:, 7:307], wide_b[:, 9:1038] = a, b
+    x = dl.Variable(wide_a.T.copy())[7:307] if transpose_a else dl.Variable(wide_a)[:, 7:307]
+    y = dl.Variable(wide_b.T.copy())[9:1038] if transpose_b else dl.Variable(wide_b)[:, 9:1038]
+    assert_is_product(evaluated(dl.matmul(x, y, transpose_a, transpose_b)), a, b)
 
 
 def test_a_stack_of_more_matrices_than_threads_can_count():

@@ -48,6 +48,8 @@ def test_products_and_large_loops_have_the_same_bits_on_any_number_of_threads(dt
     ]
     fetches.append(dl.transpose(random(300, 211, dtype=dtype)) @ random(300, 170, dtype=dtype))
     fetches.append(random(9, 40, 50, dtype=dtype) @ random(9, 50, 60, dtype=dtype))
+    fetches.append(random(5, 1, 8, 16, dtype=dtype) @ random(70, 16, 8, dtype=dtype))
+    fetches.append(random(530, 1100, dtype=dtype) @ random(1100, 1050, dtype=dtype))
     for size in (16_384, 16_385, 100_003):
         x = random(size, dtype=dtype)
         fetches += [dl.exp(x) * 0.3 + dl.tanh(x), dl.sin(x) / (1.0 + x * x)]
