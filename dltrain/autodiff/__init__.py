@@ -17,7 +17,7 @@ from dltrain.autodiff.graph import (
 from dltrain.autodiff.leaves import constant, placeholder
 from dltrain.autodiff.loops import scan, while_loop
 from dltrain.autodiff.ops.bases import Elementwise, View
-from dltrain.autodiff.products import gauss_newton_vector_product, hessian_vector_product, jvp, vjp
+from dltrain.autodiff.products import gauss_newton_vector_product, hessian_vector_product, jacobian, jvp, vjp
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Spec
 
@@ -37,6 +37,7 @@ __all__ = [
     "gauss_newton_vector_product",
     "gradients",
     "hessian_vector_product",
+    "jacobian",
     "jvp",
     "name_scope",
     "placeholder",

@@ -1,4 +1,4 @@
-"""Products of vectors with derivatives, without the matrices: u J, J v, H v and G v.
+"""Products of vectors with derivatives, without the matrices: u J, J v, H v, G v; and J itself, by rows.
 
 All are graph made of gradients: what has a gradient has them, and they can be differentiated again. Each
 takes a few times as long as the outputs themselves, whatever the dimensions.
@@ -7,11 +7,15 @@ takes a few times as long as the outputs themselves, whatever the dimensions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
+
+import numpy as np
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.gradients import gradients, require_float, walk_back
 from dltrain.autodiff.graph import Tensor, name_scope
 from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.loops import scan
 from dltrain.errors import GraphError
 
 
@@ -60,6 +64,26 @@ def jvp(outputs: Sequence[Tensor], inputs: Sequence[Tensor], tangents: Sequence[
     with outputs[0].graph, name_scope("jvp"):
         any_cotangents = [_zeros(output) for output in outputs]
         return vjp(vjp(outputs, inputs, any_cotangents), any_cotangents, tangents)
+
+
+def jacobian(output: Tensor, x: Tensor) -> Tensor:
+    """J, the derivative of each element of the output in each of x: `(*output.shape, *x.shape)`.
+
+    A loop over the output's elements, each turn of which is a product u J; so it is compiled once.
+
+    Arguments:
+        output, x: float tensors of one graph; the output's dimensions are sizes.
+
+    Raises:
+        GraphError: one is not float, or the output has a named dimension.
+        NotDifferentiableError: an op on the way has no derivative; the message names it.
+    """
+    require_float(output, x)
+    size = prod(output.spec.sizes)
+    with output.graph, name_scope("jacobian"):
+        units = as_tensor(np.eye(size).reshape(size, *output.spec.sizes), output.dtype)
+        _, rows = scan(lambda _, unit: ((), vjp([output], [x], [unit])), (), units)
+        return ops.reshape(rows[0], (*output.shape, *x.shape))
 
 
 def hessian_vector_product(loss: Tensor, wrt: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:

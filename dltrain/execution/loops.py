@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dltrain.autodiff.loops.scan import Scan
+from dltrain.autodiff.loops.scan_op import Scan
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
 from dltrain.backends.backend import Backend, Call, Table, call_of

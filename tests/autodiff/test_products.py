@@ -158,3 +158,30 @@ def test_mistakes() -> None:
         dl.vjp([n], [x], [n])
     with pytest.raises(NotDifferentiableError, match="less has no derivative"):
         dl.jvp([dl.cast(x < 0, "float32")], [x], [x])
+
+
+def test_the_jacobian_is_the_derivative_of_each_element():
+    with dl.Graph():
+        x = dl.placeholder("float64", (3,), "x")
+        y = dl.concat([dl.reshape(dl.sum(x * x), (1,)), dl.sin(x) * x[0]])
+        j = dl.jacobian(dl.reshape(y, (2, 2)), x)
+        assert j.shape == (2, 2, 3)
+        a, b, c = point = np.array([0.3, -1.2, 0.7])
+        expected = [
+            2 * point,
+            [np.cos(a) * a + np.sin(a), 0, 0],
+            [np.sin(b), np.cos(b) * a, 0],
+            [np.sin(c), 0, np.cos(c) * a],
+        ]
+        np.testing.assert_allclose(dl.Session().run(j, {x: point}), np.reshape(expected, (2, 2, 3)))
+        dl.check_gradients(j, [x], {x: point})
+
+
+def test_the_jacobian_of_the_gradient_is_the_hessian():
+    with dl.Graph():
+        x = dl.placeholder("float64", (4,), "x")
+        (slope,) = dl.gradients(dl.sum(x * x * x) + x[0] * x[3], [x])
+        point = np.arange(4.0)
+        expected = np.diag(6 * point)
+        expected[0, 3] = expected[3, 0] = 1
+        np.testing.assert_allclose(dl.Session().run(dl.jacobian(slope, x), {x: point}), expected)

@@ -10,7 +10,7 @@ from conformance.case import Case
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.loops import scan, while_loop
-from dltrain.autodiff.loops.scan import Scan
+from dltrain.autodiff.loops.scan_op import Scan
 from dltrain.autodiff.spec import Array
 
 

@@ -11,7 +11,7 @@ from dltrain.autodiff.graph import Graph, Tensor, TensorLike, default_graph, nam
 from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.loops.body import Body, carried
 from dltrain.autodiff.loops.hoist import hoisted
-from dltrain.autodiff.loops.scan import Scan
+from dltrain.autodiff.loops.scan_op import Scan
 from dltrain.autodiff.spec import Spec
 from dltrain.errors import GraphError
 
