@@ -77,7 +77,7 @@ class Backend:
     compute the instruction.
 
     Attributes:
-        name: what `Session.kernels` says.
+        name: what `Session.kernels` says; empty for one that nobody chooses.
         fuses_reductions: whether it computes groups that end with a reduction.
         lowering: the table. A group of several elementwise nodes is looked up as `Elementwise`, one that ends
             with a reduction as that.
@@ -131,5 +131,5 @@ def _lowered(work: Instruction, backends: Sequence[Backend], scratch: Scratch) -
         made = backend.lower(work, scratch)
         if made is not None:
             return backend, made
-    node, names = work.nodes[0], " or ".join(backend.name for backend in backends)
+    node, names = work.nodes[0], " or ".join(backend.name for backend in backends if backend.name)
     raise GraphError(f"nothing of {names} computes {node.op.label}", where=node.origin.source)

@@ -25,7 +25,7 @@ class Loops(Backend):
         compiled: gives the plan of a program, whose results lie apart from all else.
     """
 
-    name = "loops"
+    name = ""
     lowering = Table[Any]()
 
     def __init__(self, compiled: Callable[[Program], Plan]) -> None:

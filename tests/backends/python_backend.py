@@ -8,7 +8,7 @@ from dltrain.autodiff import Elementwise
 from dltrain.autodiff.ops.gather import OneHot
 from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.autodiff.ops.reduce import Mean, Sum
-from dltrain.autodiff.ops.softmax import LogSoftmax, SoftmaxCrossEntropy
+from dltrain.autodiff.ops.softmax import SoftmaxCrossEntropy
 from dltrain.backends.backend import Backend, Table, call_of
 from dltrain.compiler.ir import Copy
 
@@ -93,26 +93,16 @@ def reduction(work, scratch):
     return [call_of(work, run)]
 
 
-@Python.lowering(LogSoftmax)
-def log_softmax(work, scratch):
-    (x,), (out,) = map(memoryview, work.inputs), map(memoryview, work.outputs)
+@Python.lowering(SoftmaxCrossEntropy)
+def cross_entropy(work, scratch):
+    (x, labels), (losses, logs) = map(memoryview, work.inputs), map(memoryview, work.outputs)
 
     def run():
         for row, numbers in enumerate(x.tolist()):
             total = math.log(sum(map(math.exp, numbers)))
             for column, number in enumerate(numbers):
-                out[row, column] = number - total
-
-    return [call_of(work, run)] if work.node.op.axis == x.ndim - 1 == 1 else None
-
-
-@Python.lowering(SoftmaxCrossEntropy)
-def cross_entropy(work, scratch):
-    (_, x, labels), (out,) = map(memoryview, work.inputs), map(memoryview, work.outputs)
-
-    def run():
-        for row, label in enumerate(labels):
-            out[row] = -x[row, label]
+                logs[row, column] = number - total
+            losses[row] = -logs[row, labels[row]]
 
     return [call_of(work, run)] if x.ndim == 2 else None
 

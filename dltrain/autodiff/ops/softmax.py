@@ -137,32 +137,37 @@ def log_softmax(x: TensorLike, axis: int = -1, name: str | None = None) -> Tenso
 
 
 class SoftmaxCrossEntropy(Op):
-    """-log(softmax(logits)) at the label, for each row.
+    """-log(softmax(logits)) at the label, for each row; and log(softmax(logits)), for its gradient."""
 
-    The second input is log_softmax(logits): the kernel reads it, and so does the gradient, which goes
-    straight to the logits: softmax(logits) - one_hot(label).
-    """
-
-    def infer(self, logits: Spec, log_probabilities: Spec, labels: Spec) -> Spec:
+    def infer(self, logits: Spec, labels: Spec) -> tuple[Spec, Spec]:
+        require_float(logits)
         require_indices(labels)
         if labels.shape != logits.shape[:-1]:
             raise GraphError("integer labels have the shape of the logits without their last axis")
-        return logits.with_shape(labels.shape)
+        return logits.with_shape(labels.shape), logits
 
-    def compute(self, logits: Array, log_probabilities: Array, labels: Array, *, out: Array) -> None:
-        classes = log_probabilities.shape[-1]
-        check_range(labels, classes, "label")
-        if out.size:
-            places = np.arange(0, log_probabilities.size, classes) + labels.reshape(-1)
-            log_probabilities.take(places.reshape(out.shape), out=out, mode="clip")
-            np.negative(out, out=out)
-
-    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
-        logits, log_probabilities, labels = node.inputs
+    def compute(self, logits: Array, labels: Array, *, out: tuple[Array, Array]) -> None:
+        losses, log_probabilities = out
         classes = logits.shape[-1]
+        check_range(labels, classes, "label")
+        LogSoftmax(logits.ndim - 1).compute(logits, out=log_probabilities)
+        if losses.size:
+            places = np.arange(0, logits.size, classes) + labels.reshape(-1)
+            log_probabilities.take(places.reshape(losses.shape), out=losses, mode="clip")
+            np.negative(losses, out=losses)
+
+    def gradient(self, node: Node, upstream: Tensor | None, of_log: Tensor | None) -> Sequence[Tensor | None]:
+        """Of the loss softmax(logits) - one_hot(label); of log(softmax) as that of `LogSoftmax`."""
+        logits, labels = node.inputs
+        probabilities, classes = exp(node.outputs[1]), logits.shape[-1]
         assert isinstance(classes, int)
-        difference = exp(log_probabilities) - one_hot(labels, classes, logits.dtype)
-        return expand_dims(upstream, -1) * difference, None, None
+        gradients = []
+        if upstream is not None:
+            difference = probabilities - one_hot(labels, classes, logits.dtype)
+            gradients.append(expand_dims(upstream, -1) * difference)
+        if of_log is not None:
+            gradients.append(of_log - probabilities * sum(of_log, -1, keepdims=True))
+        return reduce(add, gradients), None
 
 
 def softmax_cross_entropy(logits: TensorLike, labels: TensorLike, name: str | None = None) -> Tensor:
@@ -181,22 +186,22 @@ def softmax_cross_entropy(logits: TensorLike, labels: TensorLike, name: str | No
         if not scores.spec.rank:
             raise GraphError(f"the logits {scores!r} need an axis of classes")
         classes = _labels_like(scores, labels)
-        log_probabilities = log_softmax(scores)
         if not classes.spec.is_float:
-            return _with_integer_labels(scores, log_probabilities, cast(classes, "int64"))
+            return _with_integer_labels(scores, cast(classes, "int64"))
         if classes.shape != scores.shape:
             raise GraphError(
                 f"labels {classes.spec} are no distribution over the classes of logits {scores.spec}",
                 fix="give both the same shape, or integer labels",
             )
-        terms = where(equal(classes, 0), 0, classes * log_probabilities)
+        terms = where(equal(classes, 0), 0, classes * log_softmax(scores))
         return negative(sum(terms, -1))
 
 
-def _with_integer_labels(logits: Tensor, log_probabilities: Tensor, labels: Tensor) -> Tensor:
+def _with_integer_labels(logits: Tensor, labels: Tensor) -> Tensor:
     if not isinstance(logits.shape[-1], int):
         raise GraphError(f"the number of classes of {logits!r} is not known", fix="give the last axis a size")
-    return SoftmaxCrossEntropy()(logits, log_probabilities, labels)
+    losses, _ = SoftmaxCrossEntropy().apply(logits, labels)
+    return losses
 
 
 def _labels_like(logits: Tensor, labels: TensorLike) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 
 from dltrain.autodiff.ops.gather import OneHot
@@ -13,43 +11,65 @@ from dltrain.backends.c.backend import C
 from dltrain.backends.c.call import C_TYPES, CCall, is_contiguous
 from dltrain.backends.c.function import CFunction
 from dltrain.compiler.instructions import Instruction
-from dltrain.compiler.ir import Node
 
 LONGEST_ROW = 1024  # numbers in a row of softmax: that of whole rows must fit into a small buffer
 
-Writer = Callable[[CFunction, Node, Mapping[Node, Array]], None]
 
-
-@C.lowering(Softmax, LogSoftmax, OneHot, SoftmaxCrossEntropy)
-def row_call(work: Instruction, _: C) -> CCall | None:
-    """The call of a function that is written for the node."""
-    writer = writer_for(work.node, work.arrays)
-    if writer is None:
+@C.lowering(Softmax, LogSoftmax)
+def softmax(work: Instruction, _: C) -> CCall | None:
+    """softmax or log_softmax of the rows along the last axis."""
+    assert isinstance(work.node.op, Softmax | LogSoftmax)
+    (x,), (out,) = work.inputs, work.outputs
+    if work.node.op.axis != out.ndim - 1 or not _has_rows(x, out):
         return None
     function = CFunction(work)
-    writer(function, work.node, work.arrays)
+    write_softmax(function, x, out, is_log=isinstance(work.node.op, LogSoftmax))
     return function
 
 
-def writer_for(node: Node, arrays: Mapping[Node, Array]) -> Writer | None:
-    """What writes the node's kernel in C; None where only NumPy computes it."""
-    if arrays[node].size == 0 or not all(is_contiguous(arrays[n]) for n in (*node.inputs, node)):
+@C.lowering(SoftmaxCrossEntropy)
+def cross_entropy(work: Instruction, _: C) -> CCall | None:
+    """log_softmax, and minus what it is at the label; refuses a label out of range."""
+    (logits, labels), (losses, log_probabilities) = work.inputs, work.outputs
+    contiguous = is_contiguous(labels) and is_contiguous(losses)
+    if not contiguous or not _has_rows(logits, log_probabilities):
         return None
-    match node.op:
-        case Softmax(axis=axis) | LogSoftmax(axis=axis):
-            shape = node.spec.sizes
-            return write_softmax if axis == len(shape) - 1 and shape[-1] <= LONGEST_ROW else None
-        case OneHot():
-            return write_one_hot
-        case SoftmaxCrossEntropy():
-            return write_cross_entropy
-    return None
+    function = CFunction(work)
+    write_softmax(function, logits, log_probabilities, is_log=True)
+    with function.block():
+        x, label = function.pointer(log_probabilities), function.pointer(labels)
+        y = function.pointer(losses, write=True)
+        rows, width = function.size(labels.size), function.size(logits.shape[-1])
+        with function.loop(rows) as r:
+            function.check(f"(uint64_t){label}[{r}] < (uint64_t){width}")
+            function.line(f"{y}[{r}] = -{x}[{r} * {width} + {label}[{r}]];")
+    return function
 
 
-def write_softmax(function: CFunction, node: Node, arrays: Mapping[Node, Array]) -> None:
+@C.lowering(OneHot)
+def one_hot(work: Instruction, _: C) -> CCall | None:
+    """Zeros, and a one at the index; refuses an index out of range."""
+    (indices,), (out,) = work.inputs, work.outputs
+    if out.size == 0 or not is_contiguous(indices) or not is_contiguous(out):
+        return None
+    function = CFunction(work)
+    with function.block():
+        index, y = function.pointer(indices), function.pointer(out, write=True)
+        rows, width = function.size(indices.size), function.size(out.shape[-1])
+        function.line(f"memset({y}, 0, {rows} * {width} * sizeof *{y});")
+        with function.loop(rows) as r:
+            function.check(f"(uint64_t){index}[{r}] < (uint64_t){width}")
+            function.line(f"{y}[{r} * {width} + {index}[{r}]] = 1;")
+    return function
+
+
+def _has_rows(*arrays: Array) -> bool:
+    """Whether they are rows of a length that the small buffer holds, one after the other."""
+    return all(array.size and is_contiguous(array) and array.shape[-1:] <= (LONGEST_ROW,) for array in arrays)
+
+
+def write_softmax(function: CFunction, source: Array, out: Array, *, is_log: bool) -> None:
     """softmax or log_softmax of rows, some rows at a time, so that exp runs over many numbers at once."""
-    is_log = isinstance(node.op, LogSoftmax)
-    source, out = arrays[node.inputs[0]], arrays[node]
     c_type, f = C_TYPES[out.dtype], "f" if out.dtype == np.float32 else ""
     columns = out.shape[-1]
     with function.block():
@@ -78,28 +98,3 @@ def write_softmax(function: CFunction, node: Node, arrays: Mapping[Node, Array])
                     target = f"{y}[r * {width} + j]"
                     value = f"{target} - total" if is_log else f"e[(r - start) * {width} + j] / total"
                     function.line(f"{target} = {value};")
-
-
-def write_one_hot(function: CFunction, node: Node, arrays: Mapping[Node, Array]) -> None:
-    """Zeros, and a one at the index; returns early if an index is out of range."""
-    indices, out = arrays[node.inputs[0]], arrays[node]
-    with function.block():
-        index, y = function.pointer(indices), function.pointer(out, write=True)
-        rows, width = function.size(indices.size), function.size(out.shape[-1])
-        function.line(f"memset({y}, 0, {rows} * {width} * sizeof *{y});")
-        with function.loop(rows) as r:
-            function.check(f"(uint64_t){index}[{r}] < (uint64_t){width}")
-            function.line(f"{y}[{r} * {width} + {index}[{r}]] = 1;")
-
-
-def write_cross_entropy(function: CFunction, node: Node, arrays: Mapping[Node, Array]) -> None:
-    """The negative log-probability at the label; returns early if a label is out of range."""
-    _, log_probabilities, labels = (arrays[source] for source in node.inputs)
-    out = arrays[node]
-    with function.block():
-        x, label = function.pointer(log_probabilities), function.pointer(labels)
-        y = function.pointer(out, write=True)
-        rows, width = function.size(labels.size), function.size(log_probabilities.shape[-1])
-        with function.loop(rows) as r:
-            function.check(f"(uint64_t){label}[{r}] < (uint64_t){width}")
-            function.line(f"{y}[{r}] = -{x}[{r} * {width} + {label}[{r}]];")
