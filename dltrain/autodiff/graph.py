@@ -92,7 +92,7 @@ class Graph:
         tensor = self.outer.own(tensor)
         if tensor not in self.captured:
             name = tensor.name.rpartition("/")[-1].replace(":", "_")
-            self.captured[tensor] = Node(Captured(), (), name, self, (tensor.spec,)).output
+            self.captured[tensor] = Node(Captured(), (tensor,), name, self, (tensor.spec,)).output
         return self.captured[tensor]
 
     def add(self, node: Node) -> None:
@@ -345,9 +345,12 @@ _depth = attrgetter("depth")
 
 @dataclass(frozen=True, eq=False)
 class Captured(Op):
-    """A tensor of the outer graph in a loop's body: the same in every turn."""
+    """Its input, a tensor of the outer graph, in a loop's body: the same in every turn."""
 
     is_leaf = True
+
+    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
+        return upstream
 
 
 @dataclass(frozen=True, eq=False)

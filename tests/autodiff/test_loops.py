@@ -246,3 +246,44 @@ def test_what_goes_wrong_in_a_turn_names_its_place():
         for kernels in ("numpy", "native"):
             with pytest.raises(GraphError, match=r"gather\(.*test_loops.py:.*index 5 is out of range"):
                 dl.Session(kernels=kernels).run(found, {x: [0, 1, 5]})
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "native"])
+def test_a_derivative_within_a_body_goes_through_what_it_captures(kernels):
+    """Also where that is computed outside, as sin(2 a) is, since no state is in it."""
+    with dl.Graph():
+        a = dl.placeholder("float64", (3,), "a")
+
+        def body(state, _):
+            (slope,) = dl.gradients(dl.sum(dl.sin(a * 2.0) * a * state), [a])
+            return state * 0.5 + slope, slope
+
+        last, slopes = dl.scan(body, dl.constant(np.ones(3)), length=3)
+        point, state, expected = np.array([0.3, -0.7, 1.1]), np.ones(3), []
+        for _ in range(3):
+            expected.append(state * (2 * np.cos(2 * point) * point + np.sin(2 * point)))
+            state = state * 0.5 + expected[-1]
+        session = dl.Session(kernels=kernels)
+        np.testing.assert_allclose(session.run(slopes, {a: point}), expected)
+        np.testing.assert_allclose(session.run(last, {a: point}), state)
+        dl.check_gradients(last, [a], {a: point})
+
+
+def test_an_inner_loop_may_begin_with_what_is_outside():
+    """x -> root of x + c, to its fixed point, whose derivative in c is 1 / (2 x - 1)."""
+    with dl.Graph():
+        c = dl.placeholder("float64", (), "c")
+        one = dl.constant(1.0, "float64")
+
+        def root(square):
+            return dl.while_loop(
+                lambda r: dl.greater(dl.abs(r * r - square), 1e-14), lambda r: 0.5 * (r + square / r), one, 40
+            )[0]
+
+        fixed, _ = dl.while_loop(
+            lambda x: dl.greater(dl.abs(x * x - x - c), 1e-13), lambda x: root(x + c), one * 2.0, 90
+        )
+        (slope,) = dl.gradients(fixed, [c])
+        found = dl.Session().run([fixed, slope], {c: 3.0})
+        x = (1 + 13**0.5) / 2
+        np.testing.assert_allclose(found, [x, 1 / (2 * x - 1)], rtol=1e-9)

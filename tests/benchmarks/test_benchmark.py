@@ -75,7 +75,7 @@ def test_dltrain_and_the_bound_do_the_same(tmp_path: Path, workload: str) -> Non
 
 def test_functions_of_dltrain(tmp_path: Path) -> None:
     file = tmp_path / "functions.json"
-    cases = ("gmm-2x5", "kmeans-1000", "products", "mlp")
+    cases = ("gmm-2x5", "kmeans-1000", "products", "mlp", "rk-1000", "saddle", "lstm-10")
     only = [word for case in cases for word in ("--only", case)]
     done = benchmark("functions", *only, "--tiny", "--rounds", "1", "--json", str(file))
     assert done.returncode == 0, done.stdout

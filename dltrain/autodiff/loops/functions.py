@@ -173,7 +173,12 @@ def _like(structure: Tensors, tensors: Sequence[Tensor]) -> Any:
 
 
 def _common_graph(tensors: Sequence[Tensor]) -> Graph:
-    return max((tensor.graph for tensor in tensors), key=lambda graph: graph.depth, default=default_graph())
+    """The innermost of their graphs; within a loop's body this one, where it is further in."""
+    graphs = [tensor.graph for tensor in tensors]
+    current = default_graph()
+    if current.outer is not None or not graphs:
+        graphs.append(current)
+    return max(graphs, key=lambda graph: graph.depth)
 
 
 def _length(stacks: Sequence[Tensor], length: Dimension | None, name: str) -> Dimension:
