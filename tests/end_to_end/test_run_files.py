@@ -63,7 +63,7 @@ def test_the_graph_has_name_scopes(dltrain: Dltrain) -> None:
     }
     assert "sequential/dense/kernel" in nodes["training/sequential/dense/matmul"].input
     assert "sequential/dense/kernel" in nodes["evaluation/sequential/dense/matmul"].input
-    assert all(source in nodes for node in nodes.values() for source in node.input)
+    assert all(source.partition(":")[0] in nodes for node in nodes.values() for source in node.input)
 
 
 def test_inputs_beside_reconstructions(dltrain: Dltrain) -> None:

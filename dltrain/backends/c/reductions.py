@@ -84,6 +84,11 @@ class _Nest:
         return [*self.outer, *self.between, self.rows, *([self.columns] if self.columns else [])]
 
     @property
+    def adds_all_at_once(self) -> bool:
+        """Whether the rows are as many as are added at once, so that none is left over."""
+        return self.sides == 1 and self.at_once == self.rows.size
+
+    @property
     def reduced(self) -> int:
         """How many numbers become one."""
         return prod(loop.size for loop in self.between) * self.rows.size
@@ -143,7 +148,7 @@ class _Writer:
 
     def write(self) -> None:
         function, nest = self._function, self._nest
-        rows = str(nest.rows.size) if nest.at_once == nest.rows.size else function.size(nest.rows.size)
+        rows = str(nest.rows.size) if nest.adds_all_at_once else function.size(nest.rows.size)
         count = function.size(nest.reduced)
         lanes, self._first = str(nest.sides), "0"
         with ExitStack() as stack:
@@ -198,7 +203,7 @@ class _Writer:
             step = nest.at_once
             with function.block(f"for (; r + {step} <= end && r + {step} <= whole; r += {step})"):
                 self._add(step, self._lanes)
-            if nest.at_once != nest.rows.size:
+            if not nest.adds_all_at_once:
                 with function.block("for (; r < end; ++r)"):
                     left = f"{count} - r * {nest.sides}"
                     self._add(1, self._lanes if nest.columns else _least(left, nest.sides))

@@ -205,3 +205,12 @@ def test_uniform_numbers_have_the_bits_of_numpy(dtype, size):
         plain = dl.Session(kernels="numpy").run(numbers, feeds)
         for native_, expected in zip(native().run(numbers, feeds), plain, strict=True):
             assert native_.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("reduce", [dl.sum, dl.mean, dl.max, dl.min])
+def test_reductions_of_a_single_number(reduce):
+    with dl.Graph():
+        x = dl.placeholder("float32", ("batch", "width"), "x")
+        session = dl.Session(kernels="native")
+        assert session.run(reduce(x), {x: [[2.5]]}) == 2.5
+        assert session.run(reduce(x * 2.0, axis=0), {x: [[2.5]]}).tolist() == [5.0]
