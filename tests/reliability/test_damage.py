@@ -157,7 +157,7 @@ def replace(source: str) -> Callable[[], object]:
 
 def later_format() -> None:
     path = Path(STEP_20, MANIFEST)
-    path.write_bytes(sealed(unsealed(path.read_bytes()).replace(b'"format": 1', b'"format": 2')))
+    path.write_bytes(sealed(unsealed(path.read_bytes()).replace(b'"format": 2', b'"format": 3')))
 
 
 DAMAGES: dict[str, Callable[[], object]] = {
