@@ -117,7 +117,8 @@ def as_array(value: object, dtype: DTypeLike | None = None) -> Array:
         if array.dtype.kind in "iu" and array.dtype != np.uint8:
             return array.astype(np.int64)
         return array.astype(as_dtype(array.dtype), copy=False)
-    return array.astype({"f": np.float32, "i": np.int64, "b": np.bool_}.get(array.dtype.kind, array.dtype))
+    plain = {"f": np.float32, "i": np.int64, "b": np.bool_}.get(array.dtype.kind, array.dtype)
+    return array.astype(as_dtype(plain))
 
 
 def _is_plain_number(value: object, array: Array, wanted: np.dtype[Any]) -> bool:

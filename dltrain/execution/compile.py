@@ -46,7 +46,7 @@ def compile_plan(
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
     scratch = Scratch()
     phases = [[Instruction(group, arrays) for group in phase] for phase in (made.compute, made.commit)]
-    loops = Loops(lambda body: compile_plan(body, sizes, storage, passes, backends, apart=True))
+    loops = Loops(lambda body: compile_plan(body, sizes, storage, passes, backends, apart=True), sizes)
     compute, commit = assembled(phases, [loops, *backends], scratch)
     fetched = fetches or [made.buffers[node] for node in made.program.fetches]
     return Plan(

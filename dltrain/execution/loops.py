@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from dltrain.autodiff.dimensions import bound
 from dltrain.autodiff.loops.scan_op import Scan
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
@@ -23,13 +24,14 @@ class Loops(Backend):
 
     Arguments:
         compiled: gives the plan of a program, whose results lie apart from all else.
+        sizes: of the named dimensions.
     """
 
     name = ""
     lowering = Table[Any]()
 
-    def __init__(self, compiled: Callable[[Program], Plan]) -> None:
-        self.compiled = compiled
+    def __init__(self, compiled: Callable[[Program], Plan], sizes: Mapping[str, int]) -> None:
+        self.compiled, self.sizes = compiled, sizes
         self.bytes = 0  # of the bodies' plans
 
     def lower(self, work: Instruction, _: Scratch) -> list[Call] | None:
@@ -48,29 +50,42 @@ def turns_of(work: Instruction, loops: Loops) -> list[Call]:
     """The call that makes all turns of a loop."""
     assert isinstance(work.node.op, Scan)
     op = work.node.op
+    length = bound(op.length, loops.sizes)
+    if not isinstance(length, int):
+        raise GraphError(
+            f"the length {length} of {op.label} has no size",
+            where=work.node.origin.source,
+            fix="feed a placeholder that has this dimension",
+        )
     body = loops.body(op, (*op.body.next_states, *op.outputs))
     condition = None if op.body.going_on is None else loops.body(op, [op.body.going_on])
-    return [
-        call_of(work, Turns(op, body, condition, work.inputs, [work.arrays[node] for node in work.nodes]))
-    ]
+    outputs = [work.arrays[node] for node in work.nodes]
+    return [call_of(work, Turns(op, length, body, condition, work.inputs, outputs))]
 
 
 class Turns:
     """All turns of a loop, as a function without arguments.
 
     Arguments:
-        body, condition: plans of `op.results`, and of whether another turn is made.
+        length: the most turns that are made.
+        body, condition: plans of what a turn gives, and of whether another one is made.
         inputs, outputs: of the loop.
     """
 
     def __init__(
-        self, op: Scan, body: Plan, condition: Plan | None, inputs: Sequence[Array], outputs: Sequence[Array]
+        self,
+        op: Scan,
+        length: int,
+        body: Plan,
+        condition: Plan | None,
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
     ) -> None:
         states = len(op.body.states)
         elements = slice(states, states + len(op.body.elements))
         stacks = outputs[states : states + len(op.outputs)]
         self._op, self._count = op, inputs[-1] if op.counted else None
-        self._length = op.length if isinstance(op.length, int) else len((*inputs[elements], *stacks)[0])
+        self._length = length
         self._plans = [body, *([condition] if condition else [])]
         self._condition, self._made = condition, outputs[-1] if condition else None
         self._first = list(zip(inputs[:states], *[plan.inputs[:states] for plan in self._plans], strict=True))

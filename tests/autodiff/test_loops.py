@@ -228,6 +228,9 @@ ERRORS = [
         lambda x: dl.while_loop(lambda s: s, lambda s: s, x, 3),
         "the condition is float32[3, 2], and not one bool",
     ),
+    (lambda x: dl.scan(lambda s, e: (s, None), x[0], length=-3), "not a dimension: -3"),
+    (lambda x: dl.scan(lambda s, e: (s, None), "text", x), "unsupported dtype str"),
+    (lambda x: dl.while_loop(lambda s: dl.less(s, 3.0), lambda s: s, 0.0, -1), "not a dimension: -1"),
 ]
 
 
@@ -236,6 +239,18 @@ def test_what_does_not_fit_is_found_when_building(build, message):
     with dl.Graph(), pytest.raises(GraphError) as caught:
         build(dl.placeholder("float32", (3, 2), "x"))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "native"])
+def test_a_named_length_is_known_without_elements_and_outputs(kernels):
+    with dl.Graph():
+        x = dl.placeholder("float32", ("time", 2), "x")
+        last, _ = dl.scan(lambda s, _: (s + 1.0, None), 0.0, x)
+        unfed, _ = dl.scan(lambda s, _: (s + 1.0, None), 0.0, length="steps")
+        session = dl.Session(kernels=kernels)
+        assert session.run([last, dl.sum(x)], {x: np.ones((5, 2))}) == [5, 10]
+        with pytest.raises(GraphError, match=r"the length steps of scan has no size: .*test_loops.py"):
+            session.run(unfed)
 
 
 def test_what_goes_wrong_in_a_turn_names_its_place():

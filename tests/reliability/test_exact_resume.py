@@ -20,8 +20,12 @@ STEPS = 6  # two epochs of 3, the last of which is on fewer examples
 TRAIN = {"epochs": 2, "batch_size": 16, "log_every": 1}
 MODELS = {"softmax_regression": softmax_config, "mlp": busy_config, "autoencoder": autoencoder_config}
 
-# Every optimizer there is with its defaults, and those with all slots that options give them.
-OPTIMIZERS = {name: f"{{name: {name}, schedule: cosine}}" for name in Optimizer.registered()}
+# Every optimizer of the package with its defaults, and those with all slots that options give them.
+OPTIMIZERS = {
+    name: f"{{name: {name}, schedule: cosine}}"
+    for name, optimizer in Optimizer.registered().items()
+    if optimizer.__module__.startswith("dltrain.")
+}
 OPTIMIZERS |= {
     "sgd with nesterov": "{name: sgd, momentum: 0.9, nesterov: true, schedule: one_cycle}",
     "rmsprop, centered, with momentum": "{name: rmsprop, centered: true, momentum: 0.9, clip_norm: 0.1}",

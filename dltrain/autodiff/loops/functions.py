@@ -12,7 +12,7 @@ from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.loops.body import Body, carried
 from dltrain.autodiff.loops.hoist import hoisted
 from dltrain.autodiff.loops.scan_op import Scan
-from dltrain.autodiff.spec import Spec
+from dltrain.autodiff.spec import Spec, as_shape
 from dltrain.errors import GraphError
 
 Tensors = Any
@@ -154,7 +154,7 @@ def while_loop(
             _check_states(states, following, name)
         captured = tuple(inner.captured.values())
         traced = Body(inner, tuple(states), (), captured, tuple(following), going_on)
-        values = Scan(traced, (), maximum).apply(*firsts, *inner.captured, name="loop")
+        values = Scan(traced, (), as_shape([maximum])[0]).apply(*firsts, *inner.captured, name="loop")
         return _like(initial, values[: len(states)]), values[-1]
 
 
@@ -194,7 +194,7 @@ def _length(stacks: Sequence[Tensor], length: Dimension | None, name: str) -> Di
     if len(set(lengths)) != 1:
         why = f"they are {', '.join(map(str, lengths))}" if lengths else "there are no sequences"
         raise GraphError(f"{name} has no one length", why=why, fix="give sequences of one length, or length=")
-    return lengths[0]
+    return as_shape(lengths[:1])[0]
 
 
 def _element(stack: Tensor, inner: Graph) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dltrain.autodiff import ops
-from dltrain.autodiff.dimensions import Dimension, names_of, size_of
+from dltrain.autodiff.dimensions import Dimension
 from dltrain.autodiff.gradients import walk_back
 from dltrain.autodiff.graph import Node, Op, Tensor
 from dltrain.autodiff.leaves import as_tensor
@@ -17,6 +17,7 @@ from dltrain.autodiff.loops.body import Body, carried
 from dltrain.autodiff.loops.sums import Sums
 from dltrain.autodiff.spec import Array, Spec
 from dltrain.autodiff.walk import nodes_of, postorder
+from dltrain.errors import GraphError
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,11 @@ class Scan(Op):
         values, stacks = list(inputs[:states]), outs[states : states + len(self.outputs)]
         for stack in stacks:
             stack.fill(0)
-        length = (
-            len((*inputs[states:elements], *stacks)[0]) if names_of([self.length]) else size_of([self.length])
-        )
-        turns = range(int(inputs[-1]) if self.counted else length)
+        known = [len(array) for array in (*inputs[states:elements], *stacks)]
+        known += [self.length] if isinstance(self.length, int) else []
+        if not known:
+            raise GraphError(f"the length {self.length} has no size")
+        turns = range(int(inputs[-1]) if self.counted else known[0])
         made = 0
         for turn in reversed(turns) if self.reverse else turns:
             now = [*values, *(array[turn] for array in inputs[states:elements]), *inputs[elements:]]
