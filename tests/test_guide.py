@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import dltrain as dl
-from dltrain.autodiff.graph import Op
+from dltrain.autodiff.op import Op
 from dltrain.backends.c.compiler import find_compiler
 from dltrain.errors import GraphError
 from dltrain.task import Bernoulli

@@ -5,7 +5,6 @@ from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import (
     Graph,
     Node,
-    Op,
     Tensor,
     Updates,
     Variable,
@@ -16,6 +15,7 @@ from dltrain.autodiff.graph import (
 )
 from dltrain.autodiff.leaves import constant, placeholder
 from dltrain.autodiff.loops import scan, while_loop
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.bases import Elementwise, View
 from dltrain.autodiff.products import gauss_newton_vector_product, hessian_vector_product, jacobian, jvp, vjp
 from dltrain.autodiff.program import Program

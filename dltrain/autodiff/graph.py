@@ -1,4 +1,4 @@
-"""Graph, Tensor, Op, Variable: what a computation is before it runs.
+"""Graph, Node, Tensor, Variable: what a computation is before it runs.
 
 Building makes immutable nodes and computes nothing: a node is an op applied to tensors, and a tensor one of a
 node's outputs. A `Session` runs them.
@@ -6,12 +6,10 @@ node's outputs. A `Session` runs them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +19,7 @@ from dltrain.autodiff.dimensions import Shape
 from dltrain.autodiff.naming import Names
 from dltrain.autodiff.properties import Properties
 from dltrain.autodiff.spec import Array, Spec, as_array
-from dltrain.errors import GraphError, NotDifferentiableError
+from dltrain.errors import GraphError
 from dltrain.places import Place
 
 
@@ -78,22 +76,6 @@ class Graph:
             with self, self.names.within(""):
                 self._step = Variable(np.int64(0), trainable=False, name="step")
         return self._step
-
-    def own(self, tensor: Tensor) -> Tensor:
-        """The tensor, or what stands for it in this graph where it is of an outer one.
-
-        Raises:
-            GraphError: it is of no outer graph.
-        """
-        if tensor.graph is self:
-            return tensor
-        if self.outer is None:
-            raise GraphError(f"{tensor!r} is of another graph")
-        tensor = self.outer.own(tensor)
-        if tensor not in self.captured:
-            name = tensor.name.rpartition("/")[-1].replace(":", "_")
-            self.captured[tensor] = Node(Captured(), (tensor,), name, self, (tensor.spec,)).output
-        return self.captured[tensor]
 
     def add(self, node: Node) -> None:
         """Append a node, which is of this graph and has a name of its own."""
@@ -154,7 +136,7 @@ class Node:
     __slots__ = ("graph", "inputs", "name", "op", "outputs", "source")
 
     def __init__(
-        self, op: Op, inputs: Sequence[Tensor], name: str, graph: Graph, outputs: Sequence[Spec] = ()
+        self, op: Properties, inputs: Sequence[Tensor], name: str, graph: Graph, outputs: Sequence[Spec] = ()
     ) -> None:
         self.op = op
         self.inputs = tuple(inputs)
@@ -216,7 +198,7 @@ class Tensor:
         self.node, self.index, self.spec = node, index, spec
 
     @property
-    def op(self) -> Op:
+    def op(self) -> Properties:
         return self.node.op
 
     @property
@@ -267,96 +249,10 @@ TensorLike = Tensor | Array | Sequence[Any] | float | int | bool | np.generic
 Binary = Callable[[Tensor, TensorLike], Tensor]
 
 
-@dataclass(frozen=True)
-class Op(Properties):
-    """What computes a node: attributes (the dataclass' fields), shape rule, kernel, gradient, `Properties`.
-
-    A subclass with attributes is itself a frozen dataclass, so that equal ops compare equal. It is used
-    by calling it with the inputs: `Sigmoid()(x)` adds a node to the graph.
-    """
-
-    label: ClassVar[str]
-    """The class' name in snake case: the default name of its nodes."""
-
-    registry: ClassVar[dict[str, type[Op]]] = {}
-
-    def __init_subclass__(cls, abstract: bool = False, **arguments: Any) -> None:
-        """Register the class by its name, unless it is `abstract` (only a base for others)."""
-        super().__init_subclass__(**arguments)
-        cls.label = re.sub("(?<=.)(?=[A-Z])", "_", cls.__name__).lower()
-        if not abstract:
-            Op.registry[f"{cls.__module__}.{cls.__qualname__}"] = cls
-
-    def infer(self, *inputs: Any, **_: Any) -> Spec | tuple[Spec, ...]:
-        """The shape function: spec of the output, or of each, from the inputs'.
-
-        Raises:
-            GraphError: they don't fit.
-        """
-        raise NotImplementedError(type(self).__name__)
-
-    def compute(self, *inputs: Any, **_: Any) -> None:
-        """The kernel: `compute(*arrays, out=array)` fills `out` and changes no input.
-
-        Of an op with several outputs `out` is a tuple of arrays.
-        """
-        raise NotImplementedError(type(self).__name__)
-
-    def gradient(self, node: Node, *upstreams: Any) -> Tensor | Sequence[Tensor | None]:
-        """The gradient of each input (None where there is none), as graph; may use the node's outputs.
-
-        `upstreams` are the gradients of the outputs; that of one among several is None where nothing depends
-        on it. A gradient may still have the output's shape where the input was broadcast: the reverse walk
-        sums it back.
-        """
-        raise NotDifferentiableError(
-            f"{self.label} has no derivative",
-            where=node.source,
-            why=f"a gradient was asked for through {node.name!r}",
-            fix="leave it off the path from the variables to the loss, or wrap it in stop_gradient()",
-        )
-
-    def __call__(self, *inputs: Tensor, name: str | None = None) -> Tensor:
-        """Add a node to the graph; gives its output, of an op that has one; see `apply`."""
-        (output,) = self.apply(*inputs, name=name)
-        return output
-
-    def apply(self, *inputs: Tensor, name: str | None = None) -> tuple[Tensor, ...]:
-        """Add a node to the graph; gives all its outputs.
-
-        Raises:
-            GraphError: the inputs' specs don't fit the op, or the inputs are of different graphs.
-        """
-        graph = max([tensor.graph for tensor in inputs], key=_depth) if inputs else default_graph()
-        try:
-            inputs = tuple([graph.own(tensor) for tensor in inputs])
-            inferred = self.infer(*(tensor.spec for tensor in inputs))
-        except GraphError as error:
-            specs = ", ".join(f"{tensor.name} {tensor.spec}" for tensor in inputs)
-            error.why = ": ".join(filter(None, (error.what, error.why)))
-            error.what, error.where = f"{self.label}({specs})", error.where or graph.names.place()
-            raise
-        specs_of_outputs = (inferred,) if isinstance(inferred, Spec) else inferred
-        return Node(self, inputs, name or self.label, graph, specs_of_outputs).outputs
-
-
-_depth = attrgetter("depth")
-
-
-@dataclass(frozen=True, eq=False)
-class Captured(Op):
-    """Its input, a tensor of the outer graph, in a loop's body: the same in every turn."""
-
-    is_leaf = True
-
-    def gradient(self, node: Node, upstream: Tensor) -> Tensor:
-        return upstream
-
-
-@dataclass(frozen=True, eq=False)
-class ReadVariable(Op):
+class ReadVariable(Properties):
     """The value of a variable before the run."""
 
+    label = "read_variable"
     is_leaf = True
 
 

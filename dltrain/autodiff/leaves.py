@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from dltrain.autodiff.dimensions import Dimension
-from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Tensor, TensorLike
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.spec import Array, Spec, as_array, as_dtype, as_shape
 
 

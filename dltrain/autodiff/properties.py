@@ -1,4 +1,4 @@
-"""What a compiler asks of an op: whoever compiles a graph needs to know no op by its class."""
+"""What is asked of an op: who differentiates or compiles a graph needs to know no op by its class."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ import numpy as np
 
 from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.spec import Array, Spec
+from dltrain.errors import NotDifferentiableError
 
 Workspace = tuple[tuple[int, ...], np.dtype[Any]]
 """Shape and dtype of an array."""
 
 
 class Properties:
-    """Those of an op that has none of them.
+    """What a node's op says of itself: its shape rule, kernel, gradient, and what a compiler may make of it.
 
     A rule (`simplified`, `reassociated`) is given a node of the compiler: with `op`, `inputs` (nodes), `spec`
     (whose dimensions are all sizes), `with_inputs(inputs)`, and `replaced(op, *inputs)`, which is a new node.
     """
+
+    label: ClassVar[str]
+    """The class' name in snake case: the default name of its nodes."""
 
     is_leaf: ClassVar[bool] = False
     """Whether the value is there before anything is computed."""
@@ -47,6 +51,35 @@ class Properties:
 
     ufunc: ClassVar[np.ufunc | None] = None
     """The NumPy function that is the whole kernel, if there is one."""
+
+    def infer(self, *inputs: Any, **_: Any) -> Spec | tuple[Spec, ...]:
+        """The shape function: spec of the output, or of each, from the inputs'.
+
+        Raises:
+            GraphError: they don't fit.
+        """
+        raise NotImplementedError(type(self).__name__)
+
+    def compute(self, *inputs: Any, **_: Any) -> None:
+        """The kernel: `compute(*arrays, out=array)` fills `out` and changes no input.
+
+        Of an op with several outputs `out` is a tuple of arrays.
+        """
+        raise NotImplementedError(type(self).__name__)
+
+    def gradient(self, node: Any, *upstreams: Any) -> Any:
+        """The gradient of each input (None where there is none), as graph; may use the node's outputs.
+
+        `upstreams` are the gradients of the outputs; that of one among several is None where nothing depends
+        on it. A gradient may still have the output's shape where the input was broadcast: the reverse walk
+        sums it back.
+        """
+        raise NotDifferentiableError(
+            f"{self.label} has no derivative",
+            where=node.source,
+            why=f"a gradient was asked for through {node.name!r}",
+            fix="leave it off the path from the variables to the loss, or wrap it in stop_gradient()",
+        )
 
     @property
     def constant(self) -> Array | None:

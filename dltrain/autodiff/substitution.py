@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dltrain.autodiff.graph import Tensor, source
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError
 
@@ -28,6 +29,7 @@ def substituted(tensors: Sequence[Tensor], values: Mapping[Tensor, Tensor]) -> l
     found = dict(values)
     for node in postorder([tensor.node for tensor in tensors], lambda node: node.sources):
         if any(tensor in found for tensor in node.inputs):
+            assert isinstance(node.op, Op)
             with node.graph, source(node.source):
                 name = node.name.rpartition("/")[-1]
                 outputs = node.op.apply(*[found.get(tensor, tensor) for tensor in node.inputs], name=name)

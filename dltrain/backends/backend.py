@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from dltrain.autodiff.graph import Op
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.bases import Elementwise
+from dltrain.autodiff.properties import Properties
 from dltrain.autodiff.spec import Array
 from dltrain.backends.scratch import Scratch
 from dltrain.compiler.instructions import Instruction
@@ -30,7 +31,7 @@ class Table(Generic[Lowering]):
 
         return add
 
-    def find(self, op: type[Op]) -> Lowering | None:
+    def find(self, op: type[Properties]) -> Lowering | None:
         """That of the class itself, or of the nearest one that it derives from."""
         return next((self._lowerings[base] for base in op.__mro__ if base in self._lowerings), None)
 

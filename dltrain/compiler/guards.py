@@ -11,7 +11,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from dltrain.autodiff.graph import Op
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.spec import Array, Spec
 from dltrain.compiler.ir import Node
 

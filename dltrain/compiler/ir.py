@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dltrain.autodiff.graph import Node as GraphNode
-from dltrain.autodiff.graph import Op, ReadVariable, Tensor, Variable
+from dltrain.autodiff.graph import ReadVariable, Tensor, Variable
 from dltrain.autodiff.leaves import Placeholder
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.program import Program
+from dltrain.autodiff.properties import Properties
 from dltrain.autodiff.spec import Array, Spec
 from dltrain.autodiff.walk import postorder
 from dltrain.errors import GraphError
@@ -29,7 +31,7 @@ class Node:
         others: specs of the other outputs.
     """
 
-    op: Op
+    op: Properties
     inputs: tuple[Node, ...]
     spec: Spec
     origin: Tensor

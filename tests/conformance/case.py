@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from dltrain.autodiff.dimensions import Shape
-from dltrain.autodiff.graph import Op, Tensor
+from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.leaves import placeholder
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.spec import Array
 
 SIZES = {"batch": 3, "width": 2}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dltrain.autodiff.graph import Op
+from dltrain.autodiff.op import Op
 from dltrain.backends.c import C
 
 VIEW = "costs nothing; where its numbers must lie elsewhere it is a copy"
@@ -22,7 +22,6 @@ BY_NUMPY = {
     "Pack": "its inputs are computed in their places, or copied there",
     "Placeholder": LEAF,
     "RandomNormal": ZIGGURAT,
-    "ReadVariable": LEAF,
     "Reshape": VIEW,
     "Scan": "its turns are made from Python; what each computes is C",
     "Size": "is computed while the plan is compiled",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dltrain.autodiff.graph import Graph, Node, Op, Tensor
+from dltrain.autodiff.graph import Graph, Node, Tensor
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.walk import nodes_of
 
 

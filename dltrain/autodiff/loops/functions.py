@@ -12,6 +12,7 @@ from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.loops.body import Body, carried
 from dltrain.autodiff.loops.hoist import hoisted
 from dltrain.autodiff.loops.scan_op import Scan
+from dltrain.autodiff.op import own
 from dltrain.autodiff.spec import Spec, as_shape
 from dltrain.errors import GraphError
 
@@ -204,7 +205,7 @@ def _element(stack: Tensor, inner: Graph) -> Tensor:
 
 
 def _of(inner: Graph, value: TensorLike) -> Tensor:
-    return inner.own(as_tensor(value))
+    return own(as_tensor(value), inner)
 
 
 def _check_states(states: Sequence[Tensor], following: Sequence[Tensor], name: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.loops.body import Body
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.autodiff.walk import nodes_of
 
@@ -51,6 +52,7 @@ def _lifted(
         if a.spec.rank == b.spec.rank == 2:
             return ops.matmul(stacked[a], outer[b], transpose_b=op.transpose_b)
     if op.is_elementwise:
+        assert isinstance(op, Op)
         rank = tensor.spec.rank
         return op(*(_aligned(stacked[x], rank) if x in stacked else outer[x] for x in inputs))
     return None

@@ -11,10 +11,11 @@ import numpy as np
 from dltrain.autodiff import ops
 from dltrain.autodiff.dimensions import Dimension
 from dltrain.autodiff.gradients import walk_back
-from dltrain.autodiff.graph import Node, Op, Tensor
+from dltrain.autodiff.graph import Node, Tensor
 from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.loops.body import Body, carried
 from dltrain.autodiff.loops.sums import Sums
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.spec import Array, Spec
 from dltrain.autodiff.walk import nodes_of, postorder
 from dltrain.errors import GraphError

@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from dltrain.autodiff.graph import Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Tensor, TensorLike
 from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.properties import Workspace, is_all
 from dltrain.autodiff.spec import Array, Spec, as_array, broadcast_shapes
 from dltrain.errors import GraphError

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Tensor, TensorLike
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.bases import operand, require_number
 from dltrain.autodiff.spec import Array, Spec, normalize_axis
 

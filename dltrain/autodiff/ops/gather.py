@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from dltrain.autodiff.dimensions import Dimension
-from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Tensor, TensorLike
 from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.bases import operand, require_number
 from dltrain.autodiff.ops.logic import cast
 from dltrain.autodiff.spec import Array, Spec, as_dtype, normalize_axis

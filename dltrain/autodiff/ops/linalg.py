@@ -12,7 +12,8 @@ from math import prod
 
 import numpy as np
 
-from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Tensor, TensorLike
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.bases import operand, operands, require_float, require_same_dtype
 from dltrain.autodiff.ops.matmul import matmul
 from dltrain.autodiff.ops.shape import transpose

@@ -8,7 +8,8 @@ from math import prod
 
 import numpy as np
 
-from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike, name_scope
+from dltrain.autodiff.graph import Node, Tensor, TensorLike, name_scope
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.bases import operands, require_float, require_same_dtype
 from dltrain.autodiff.ops.shape import reshape
 from dltrain.autodiff.spec import Array, Spec, broadcast_shapes

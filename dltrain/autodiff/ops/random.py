@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from dltrain.autodiff.dimensions import Dimension, Shape
-from dltrain.autodiff.graph import Op, Tensor, TensorLike, default_graph, name_scope
+from dltrain.autodiff.graph import Tensor, TensorLike, default_graph, name_scope
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.arithmetic import multiply
 from dltrain.autodiff.ops.bases import operand
 from dltrain.autodiff.philox import philox, stream_of

@@ -15,8 +15,9 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike, name_scope
+from dltrain.autodiff.graph import Node, Tensor, TensorLike, name_scope
 from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.bases import document, operand, require_float, require_number
 from dltrain.autodiff.ops.exponential import exp, log
 from dltrain.autodiff.ops.logic import equal, is_finite, where

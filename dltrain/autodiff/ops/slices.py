@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from dltrain.autodiff.dimensions import Dimension, Shape
-from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike
+from dltrain.autodiff.graph import Node, Tensor, TensorLike
 from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.leaves import Constant
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.arithmetic import Add, add
 from dltrain.autodiff.ops.bases import Join, View, operand, operands, require_same_dtype
 from dltrain.autodiff.ops.shape import BroadcastTo, Reshape, reshape

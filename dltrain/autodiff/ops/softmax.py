@@ -9,8 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from dltrain.autodiff.graph import Node, Op, Tensor, TensorLike, name_scope
+from dltrain.autodiff.graph import Node, Tensor, TensorLike, name_scope
 from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.activations import sigmoid
 from dltrain.autodiff.ops.arithmetic import Add, Divide, add, negative
 from dltrain.autodiff.ops.bases import FloatElementwise, operand, operands, require_float

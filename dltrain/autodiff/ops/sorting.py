@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dltrain.autodiff.graph import Op, Tensor, TensorLike, name_scope
+from dltrain.autodiff.graph import Tensor, TensorLike, name_scope
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.bases import operand
 from dltrain.autodiff.ops.gather import take_along_axis
 from dltrain.autodiff.spec import Array, Spec, normalize_axis

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar
 
-from dltrain.autodiff.graph import Op
+from dltrain.autodiff.op import Op
 from dltrain.autodiff.spec import Array
 from dltrain.backends.backend import Backend, Call, Table, call_of
 from dltrain.backends.scratch import Scratch
