@@ -30,7 +30,7 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor], upstream: Tensor | None = Non
         GraphError: `loss` or one of `wrt` is not float, or `upstream` is of another spec.
         NotDifferentiableError: an op on the way has no derivative; the message names it.
     """
-    require_float(loss, *wrt)
+    require_float(loss, *wrt, *([] if upstream is None else [upstream]))
     if upstream is not None and upstream.spec != loss.spec:
         raise GraphError(f"upstream is {upstream.spec} but {loss.name!r} is {loss.spec}")
     with loss.graph, name_scope("gradients"):
@@ -40,9 +40,11 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor], upstream: Tensor | None = Non
 def require_float(*tensors: Tensor) -> None:
     """
     Raises:
-        GraphError: a tensor is not float.
+        GraphError: a tensor is not float, or is none.
     """
     for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise GraphError(f"{type(tensor).__name__} is no tensor, and has no derivatives")
         if not tensor.spec.is_float:
             raise GraphError(
                 f"{tensor.name!r} is {tensor.spec.dtype.name}: only float tensors have derivatives"

@@ -108,11 +108,18 @@ def reset_default_graph() -> None:
 
 @contextmanager
 def name_scope(name: str) -> Iterator[str]:
-    """Put `name/` before the names of the nodes made in the block; yields the full name, made unique."""
+    """Put `name/` before the names of the nodes made in the block; yields the full name, made unique.
+
+    A `GraphError` that leaves the block without a place is given that of the block.
+    """
     names = default_graph().names
     entered = names.take(name)
     with names.within(entered):
-        yield entered
+        try:
+            yield entered
+        except GraphError as error:
+            error.where = error.where or names.place()
+            raise
 
 
 @contextmanager
@@ -239,10 +246,18 @@ class Tensor:
         )
 
     def __iter__(self) -> Iterator[Tensor]:
-        raise GraphError(f"{self} cannot be iterated over", where=self.source, fix="index or slice it")
+        raise GraphError(
+            f"{self} cannot be iterated over",
+            where=self.source,
+            fix="index or slice it, or write [it] for a list",
+        )
 
     def __array__(self, *_: Any, **__: Any) -> Array:
-        raise GraphError(f"{self!r} is a tensor of the graph where a value is needed", where=self.source)
+        raise GraphError(
+            f"{self!r} is a tensor of the graph where a value is needed",
+            where=self.source,
+            fix="join tensors by concat(), or run it in a Session first",
+        )
 
 
 TensorLike = Tensor | Array | Sequence[Any] | float | int | bool | np.generic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from dltrain.places import Place, SourceLine
 
-PACKAGE = str(Path(__file__).resolve().parent.parent)
+OURS = str(Path(__file__).resolve().parent.parent), contextlib.__file__
+"""Where the files of frames lie that are not the user's."""
 
 
 class Names:
@@ -58,6 +60,6 @@ class Names:
         if self._place is not None:
             return self._place
         frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        while frame.f_back is not None and frame.f_code.co_filename.startswith(OURS):
             frame = frame.f_back
         return SourceLine(frame.f_code.co_filename, frame.f_lineno)

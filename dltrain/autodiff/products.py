@@ -33,8 +33,8 @@ def vjp(outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequenc
         GraphError: a tensor is not float, or a cotangent does not fit its output.
         NotDifferentiableError: an op on the way has no derivative; the message names it.
     """
-    require_float(*outputs, *inputs)
     _require_like(outputs, cotangents, "cotangent")
+    require_float(*inputs)
     if not outputs or not inputs:
         return _or_zeros([None] * len(inputs), inputs)
     with inputs[0].graph, name_scope("vjp"):
@@ -102,6 +102,8 @@ def hessian_vector_product(loss: Tensor, wrt: Sequence[Tensor], vectors: Sequenc
     Raises:
         GraphError, NotDifferentiableError: as of `jvp`.
     """
+    _require_like(wrt, vectors, "vector")
+    require_float(loss)
     with loss.graph, name_scope("hessian_vector_product"):
         return vjp(_or_zeros(gradients(loss, wrt), wrt), wrt, vectors)
 
@@ -125,6 +127,7 @@ def gauss_newton_vector_product(
     Raises:
         GraphError, NotDifferentiableError: as of `jvp`.
     """
+    require_float(loss)
     with loss.graph, name_scope("gauss_newton_vector_product"):
         moved = jvp(outputs, wrt, vectors)
         return vjp(outputs, wrt, hessian_vector_product(loss, outputs, moved))
@@ -133,8 +136,9 @@ def gauss_newton_vector_product(
 def _require_like(tensors: Sequence[Tensor], vectors: Sequence[Tensor], kind: str) -> None:
     """
     Raises:
-        GraphError: there is not one vector of each tensor's spec.
+        GraphError: there is not one vector of each tensor's spec, or one is not float.
     """
+    require_float(*tensors, *vectors)
     if len(tensors) != len(vectors):
         raise GraphError(f"{len(vectors)} {kind}s are given for {len(tensors)} tensors")
     for tensor, vector in zip(tensors, vectors, strict=True):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from operator import index
+from typing import Any, SupportsIndex, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -104,8 +105,12 @@ def as_array(value: object, dtype: DTypeLike | None = None) -> Array:
     """
     try:
         array = np.asarray(value)
+    except GraphError:
+        raise
     except ValueError as error:
         raise GraphError(f"not an array: {error}") from None
+    if array.dtype.kind not in "fiubc":
+        raise GraphError(f"{type(value).__name__} is neither a tensor nor an array of numbers")
     if dtype is not None:
         wanted = as_dtype(dtype)
         if not np.can_cast(array.dtype, wanted, "same_kind") and not _is_plain_number(value, array, wanted):
@@ -168,12 +173,25 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     return tuple(reversed(result))
 
 
+def whole(value: SupportsIndex, what: str) -> int:
+    """The whole number, Python's or NumPy's.
+
+    Raises:
+        GraphError: it is none; the message calls it `what`.
+    """
+    try:
+        return index(value)
+    except TypeError:
+        raise GraphError(f"{what} is a whole number, not {value!r}") from None
+
+
 def normalize_axis(axis: int, rank: int) -> int:
     """The axis counted from the front.
 
     Raises:
-        GraphError: it is outside of -rank..rank-1.
+        GraphError: it is outside of -rank..rank-1, or no whole number.
     """
+    axis = whole(axis, "an axis")
     if not -rank <= axis < rank:
         raise GraphError(f"axis {axis} does not exist in a tensor of rank {rank}")
     return axis % rank
@@ -187,7 +205,7 @@ def normalize_axes(axes: int | Iterable[int] | None, rank: int) -> tuple[int, ..
     """
     if axes is None:
         return tuple(range(rank))
-    given = [axes] if isinstance(axes, int) else list(axes)
+    given = list(axes) if isinstance(axes, Iterable) else [axes]
     normal = sorted(normalize_axis(axis, rank) for axis in given)
     if len(set(normal)) != len(normal):
         raise GraphError(f"axes {given} name one axis twice in a tensor of rank {rank}")

@@ -6,13 +6,13 @@ import gc
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar, get_args
 
 import numpy as np
 
 from dltrain.autodiff.graph import Graph, Tensor, TensorLike, Variable, default_graph
 from dltrain.autodiff.program import Program
-from dltrain.autodiff.spec import Array, as_array
+from dltrain.autodiff.spec import Array, as_array, whole
 from dltrain.backends.backend import Backend
 from dltrain.backends.c import C
 from dltrain.backends.c.compiler import find_compiler
@@ -50,7 +50,7 @@ class Session:
         take_rows: what gathers examples that are stored as bytes, for `Split.gather`; None: NumPy does.
 
     Raises:
-        GraphError: an unknown pass.
+        GraphError: an unknown pass, unknown kernels, no thread, or what is no backend.
         CompilerError: "native" kernels, and no C compiler, or one that refuses.
         StorageError: "native" kernels, and no cache to keep them in.
     """
@@ -67,6 +67,13 @@ class Session:
         self.graph = graph or default_graph()
         if unknown := passes - PASSES:
             raise GraphError(f"unknown pass {min(unknown)!r}", fix=f"use some of {', '.join(sorted(PASSES))}")
+        if kernels not in get_args(Kernels):
+            raise GraphError(f"unknown kernels {kernels!r}", fix=f"use one of {', '.join(get_args(Kernels))}")
+        if threads is not None and whole(threads, "threads") < 1:
+            raise GraphError(f"threads={threads}: none would compute", fix="give 1 or more")
+        for backend in backends or ():
+            if not isinstance(backend, Backend):
+                raise GraphError(f"{backend!r} is no backend", fix="give objects, as [NumPy()]")
         self._passes = passes
         self._may_fall_back = kernels == "auto" and backends is None
         self._backends: Sequence[Backend] = backends or [NumPy()]
@@ -156,7 +163,9 @@ class Session:
         updated = (tensor for pair in updates.pairs for tensor in pair)
         for tensor in (*program.fetches, *program.inputs, *program.guards, *updates.guards, *updated):
             if not isinstance(tensor, Tensor) or tensor.graph is not self.graph:
-                raise GraphError(f"{tensor!r} is no tensor of this session's graph")
+                is_inner = isinstance(tensor, Tensor) and tensor.graph.outer is not None
+                why = "it is of the body of a loop" if is_inner else ""
+                raise GraphError(f"{tensor!r} is no tensor of this session's graph", why=why)
         return Function(self, program, program.fetches if structure is None else structure)
 
     def plan(self, program: Program, sizes: Mapping[str, int]) -> Plan:

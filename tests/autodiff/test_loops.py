@@ -210,8 +210,11 @@ def test_it_ends_at_its_maximum_and_before_the_first_turn():
 
 
 ERRORS = [
-    (lambda x: dl.scan(lambda s, e: (s, None), x[0], None), "scan has no one length: there are no sequences"),
-    (lambda x: dl.scan(lambda s, e: (s, None), x[0], (x, x[1:])), "scan has no one length: they are 3, 2"),
+    (
+        lambda x: dl.scan(lambda s, e: (s, None), x[0], None),
+        "there are no sequences; give sequences of one length",
+    ),
+    (lambda x: dl.scan(lambda s, e: (s, None), x[0], (x, x[1:])), "they are 3, 2"),
     (lambda x: dl.scan(lambda s, e: s, x[0], x), "scan: the body gives"),
     (lambda x: dl.scan(lambda s, e: (s @ s, None), x, x), "inner dimensions"),
     (
@@ -229,7 +232,23 @@ ERRORS = [
         "the condition is float32[3, 2], and not one bool",
     ),
     (lambda x: dl.scan(lambda s, e: (s, None), x[0], length=-3), "not a dimension: -3"),
-    (lambda x: dl.scan(lambda s, e: (s, None), "text", x), "unsupported dtype str"),
+    (lambda x: dl.scan(lambda s, e: (s, None), "text", x), "str is neither a tensor nor an array"),
+    (lambda x: dl.scan(lambda s, e: (s, {}), x[0], x), "dict is neither a tensor nor an array"),
+    (lambda x: dl.scan(lambda s: s, x[0], x), "the body cannot be called: "),
+    (
+        lambda x: dl.scan(lambda s, e, f: s, x[0], x),
+        "missing a required argument: 'f'; give a function of states and elements",
+    ),
+    (lambda x: dl.scan(None, x[0], x), "None is not a callable object; give a function of states and"),
+    (lambda x: dl.scan(lambda s, e: (s, None), x[0], x, checkpoint=1.5), "checkpoint is a whole number"),
+    (
+        lambda x: dl.while_loop(lambda: True, lambda s: s, x, 3),
+        "too many positional arguments; give a function of states",
+    ),
+    (
+        lambda x: dl.while_loop(lambda s: True, lambda a, b: (a, b), (x, x), 3),
+        "missing a required argument: 'b'; give a function of states",
+    ),
     (lambda x: dl.while_loop(lambda s: dl.less(s, 3.0), lambda s: s, 0.0, -1), "not a dimension: -1"),
 ]
 
@@ -239,6 +258,13 @@ def test_what_does_not_fit_is_found_when_building(build, message):
     with dl.Graph(), pytest.raises(GraphError) as caught:
         build(dl.placeholder("float32", (3, 2), "x"))
     assert message in str(caught.value)
+    assert message.startswith("str ") or __file__ in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_body_itself_raises_is_left_as_it_is():
+    with dl.Graph(), pytest.raises(TypeError, match=r"'int' has no len\(\)"):
+        dl.scan(lambda s, e: (len(5), None), 0.0, length=3)
 
 
 @pytest.mark.parametrize("kernels", ["numpy", "native"])

@@ -67,10 +67,17 @@ BUILD_ERRORS: list[tuple[str, Callable[[], object], str]] = [
     ("einsum rank", einsum("ij", (2,)), "'ij' does not name the axes of a tensor of rank 1"),
     ("einsum dots", einsum("...ij", (2,)), "'...ij' does not name the axes of a tensor of rank 1"),
     ("einsum letter", einsum("i1", (2, 3)), "an axis is a letter, in 'i1'"),
-    ("einsum twice", einsum("ii", (2, 2)), "'ii' names an axis twice; use diagonal()"),
+    ("einsum twice", einsum("ii", (2, 2)), "'ii' names an axis twice"),
     ("einsum result", einsum("ij->k", (2, 3)), "no tensor has the axis 'k' of the result"),
     ("einsum sizes", einsum("ij,jk", (2, 3), (4, 2)), "the axis 'j' has the sizes 3 and 4"),
     ("einsum names", einsum("ij,jk", (2, "n"), (4, 2)), "the axis 'j' has the sizes n and 4"),
+    ("einsum equation", lambda: ops.einsum(x_of(2), "i"), "einsum: the equation is text, not Tensor("),  # type: ignore[arg-type]
+    ("axis", lambda: ops.cumsum(x_of(2), axis=None), "an axis is a whole number, not None"),  # type: ignore[arg-type]
+    ("axes", lambda: ops.argsort(x_of(2), axis=(0,)), "an axis is a whole number, not (0,)"),  # type: ignore[arg-type]
+    ("k", lambda: ops.top_k(x_of(2), 1.5), "k is a whole number, not 1.5"),  # type: ignore[arg-type]
+    ("diagonal", lambda: ops.tril(x_of(2, 2), "x"), "k is a whole number, not 'x'"),  # type: ignore[arg-type]
+    ("none", lambda: ops.sort(None), "NoneType is neither a tensor nor an array of numbers"),  # type: ignore[arg-type]
+    ("tensors", lambda: ops.sort([x_of(2)]), "where a value is needed"),
 ]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import dltrain as dl
 from dltrain.autodiff.graph import Updates
+from dltrain.backends.numpy import NumPy
 from dltrain.errors import DivergedError, GraphError
 
 
@@ -77,7 +78,7 @@ def test_named_dimensions_must_agree():
         (np.zeros((2, 3)), r"x is float32\[batch, 2\] but is fed an array of shape \(2, 3\)"),
         (np.zeros(2), r"is fed an array of shape \(2,\)"),
         (np.zeros((1, 2), complex), "complex128 values do not become float32"),
-        ([["a", "b"]], "do not become float32"),
+        ([["a", "b"]], "list is neither a tensor nor an array of numbers"),
         ([[1, 2], [3]], "not an array"),
     ],
 )
@@ -338,6 +339,25 @@ def test_assign_gives_a_value_of_the_same_shape():
         session.assign(a, [5, 6, 7])
 
 
-def test_an_unknown_pass_is_refused():
-    with pytest.raises(GraphError, match="unknown pass 'inline'"):
-        dl.Session(passes=frozenset({"inline"}))
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"passes": frozenset({"inline"})}, "unknown pass 'inline'"),
+        ({"kernels": "cuda"}, "unknown kernels 'cuda'; use one of numpy, native, auto"),
+        ({"threads": 0}, "threads=0: none would compute"),
+        ({"threads": 1.5}, "threads is a whole number, not 1.5"),
+        ({"backends": ["numpy"]}, "'numpy' is no backend"),
+        ({"backends": [NumPy]}, "NumPy'> is no backend; give objects"),
+    ],
+    ids=str,
+)
+def test_a_session_of_wrong_arguments_is_refused(arguments, message):
+    with pytest.raises(GraphError, match=message):
+        dl.Session(**arguments)
+
+
+def test_a_tensor_of_a_loops_body_is_no_fetch():
+    states = []
+    dl.scan(lambda s, _: (states.append(s) or s, None), 0.0, length=3)
+    with pytest.raises(GraphError, match="no tensor of this session's graph: it is of the body of a loop"):
+        dl.Session().run(states[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
 
 from dltrain.autodiff import ops
@@ -13,7 +14,7 @@ from dltrain.autodiff.loops.body import Body, carried
 from dltrain.autodiff.loops.hoist import hoisted
 from dltrain.autodiff.loops.scan_op import Scan
 from dltrain.autodiff.op import own
-from dltrain.autodiff.spec import Spec, as_shape
+from dltrain.autodiff.spec import Spec, as_shape, whole
 from dltrain.errors import GraphError
 
 Tensors = Any
@@ -53,8 +54,8 @@ def scan(
         GraphError: specs, structures or lengths do not fit, or there is no length.
     """
     firsts, stacks = _tensors(initial), _tensors(sequences)
-    graph = _common_graph((*firsts, *stacks))
-    with graph, name_scope(name):
+    with _common_graph((*firsts, *stacks)), name_scope(name):
+        _require_callable(body, "the body", "states", "elements")
         length = _length(stacks, length, name)
         if checkpoint is not None:
             return _checkpointed(
@@ -105,6 +106,7 @@ def _checkpointed(
     name: str,
 ) -> tuple[Any, Any]:
     """A loop over parts of `turns` turns, each a loop, whose derivative begins with the part itself."""
+    turns = whole(turns, "checkpoint")
     if not isinstance(length, int) or turns < 1 or length % turns:
         raise GraphError(f"{name}: checkpoint={turns} does not divide the length {length}")
     structure, stacks = sequences
@@ -145,6 +147,8 @@ def while_loop(
     firsts = _tensors(initial)
     graph = _common_graph(firsts)
     with graph, name_scope(name):
+        _require_callable(condition, "the condition", "states")
+        _require_callable(body, "the body", "states")
         inner = Graph(seed=graph.seed, outer=graph)
         with inner, name_scope(name):
             states = [carried(first, "state", inner) for first in firsts]
@@ -157,6 +161,20 @@ def while_loop(
         traced = Body(inner, tuple(states), (), captured, tuple(following), going_on)
         values = Scan(traced, (), as_shape([maximum])[0]).apply(*firsts, *inner.captured, name="loop")
         return _like(initial, values[: len(states)]), values[-1]
+
+
+def _require_callable(function: Callable[..., object], what: str, *arguments: str) -> None:
+    """
+    Raises:
+        GraphError: it is no function of so many arguments.
+    """
+    try:
+        signature(function).bind(*arguments)
+    except TypeError as error:
+        fix = f"give a function of {' and '.join(arguments)}"
+        raise GraphError(f"{what} cannot be called", why=str(error), fix=fix) from None
+    except ValueError:
+        pass  # it does not tell
 
 
 def _tensors(structure: Tensors) -> list[Tensor]:

@@ -35,24 +35,27 @@ def einsum(equation: str, *tensors: TensorLike, name: str | None = None) -> Tens
     Raises:
         GraphError: the equation does not fit the operands, or repeats a letter within one of them.
     """
+    if not isinstance(equation, str):
+        raise GraphError(f"einsum: the equation is text, not {equation!r}", fix="give it first")
     terms, arrow, result = equation.replace(" ", "").partition("->")
     if len(terms.split(",")) != len(tensors):
         raise GraphError(f"einsum {equation!r} is not for {len(tensors)} tensors")
-    factors = [
-        _Factor(tensor, _labels(term, tensor.spec.rank))
-        for term, tensor in zip(terms.split(","), operands(*tensors), strict=True)
-    ]
-    sizes = _sizes(factors)
-    unnamed = tuple(sorted((label for label in sizes if not label.isalpha()), key=int, reverse=True))
-    kept = (
-        _labels(result, len(result.replace("...", "")) + len(unnamed))
-        if arrow
-        else _implied(factors, unnamed)
-    )
-    if unknown := set(kept) - set(sizes):
-        raise GraphError(f"einsum {equation!r}: no tensor has the axis {min(unknown)!r} of the result")
-    total, *rest = factors
-    with total.tensor.graph, name_scope(name or "einsum"):
+    operand, *_ = converted = operands(*tensors)
+    with operand.graph, name_scope(name or "einsum"):
+        factors = [
+            _Factor(tensor, _labels(term, tensor.spec.rank))
+            for term, tensor in zip(terms.split(","), converted, strict=True)
+        ]
+        sizes = _sizes(factors)
+        unnamed = tuple(sorted((label for label in sizes if not label.isalpha()), key=int, reverse=True))
+        kept = (
+            _labels(result, len(result.replace("...", "")) + len(unnamed))
+            if arrow
+            else _implied(factors, unnamed)
+        )
+        if unknown := set(kept) - set(sizes):
+            raise GraphError(f"einsum {equation!r}: no tensor has the axis {min(unknown)!r} of the result")
+        total, *rest = factors
         for place, factor in enumerate(rest, start=1):
             later = {*kept, *(label for other in rest[place:] for label in other.labels)}
             total = _multiplied(total, factor, later)

@@ -10,7 +10,7 @@ from dltrain.autodiff.graph import Tensor, TensorLike, name_scope
 from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.bases import operand
 from dltrain.autodiff.ops.gather import take_along_axis
-from dltrain.autodiff.spec import Array, Spec, normalize_axis
+from dltrain.autodiff.spec import Array, Spec, normalize_axis, whole
 from dltrain.errors import GraphError
 
 __all__ = ["argsort", "sort", "top_k"]
@@ -68,11 +68,11 @@ def top_k(x: TensorLike, k: int, axis: int = -1, name: str | None = None) -> tup
         GraphError: k is out of range, or the size has none.
     """
     tensor = operand(x)
-    place = normalize_axis(axis, tensor.spec.rank)
-    size = tensor.shape[place]
-    if isinstance(size, int) and not 0 < k <= size:
-        raise GraphError(f"there are no {k} greatest of {size} numbers")
     with tensor.graph, name_scope(name or "top_k"):
+        place = normalize_axis(axis, tensor.spec.rank)
+        size, k = tensor.shape[place], whole(k, "k")
+        if isinstance(size, int) and not 0 < k <= size:
+            raise GraphError(f"there are no {k} greatest of {size} numbers")
         order = argsort(tensor, place, descending=True)
         positions = order[(slice(None),) * place + (slice(k),)]
         return take_along_axis(tensor, positions, place), positions

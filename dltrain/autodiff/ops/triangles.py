@@ -12,7 +12,7 @@ from dltrain.autodiff.ops.bases import operand
 from dltrain.autodiff.ops.logic import equal, greater_equal, less_equal, where
 from dltrain.autodiff.ops.shape import expand_dims, reshape
 from dltrain.autodiff.ops.slices import slice
-from dltrain.autodiff.spec import Array
+from dltrain.autodiff.spec import Array, whole
 from dltrain.errors import GraphError
 
 __all__ = ["diag", "diagonal", "tril", "triu"]
@@ -30,7 +30,9 @@ def tril(x: TensorLike, k: int = 0, name: str | None = None) -> Tensor:
     tensor = operand(x)
     rows, columns = _places(tensor, 2)
     with tensor.graph:
-        return where(less_equal(columns, rows[:, None] + k), tensor, _zero(tensor), name=name or "tril")
+        return where(
+            less_equal(columns, rows[:, None] + whole(k, "k")), tensor, _zero(tensor), name=name or "tril"
+        )
 
 
 def triu(x: TensorLike, k: int = 0, name: str | None = None) -> Tensor:
@@ -45,7 +47,9 @@ def triu(x: TensorLike, k: int = 0, name: str | None = None) -> Tensor:
     tensor = operand(x)
     rows, columns = _places(tensor, 2)
     with tensor.graph:
-        return where(greater_equal(columns, rows[:, None] + k), tensor, _zero(tensor), name=name or "triu")
+        return where(
+            greater_equal(columns, rows[:, None] + whole(k, "k")), tensor, _zero(tensor), name=name or "triu"
+        )
 
 
 def diag(x: TensorLike, name: str | None = None) -> Tensor:
