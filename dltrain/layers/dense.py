@@ -17,7 +17,7 @@ from dltrain.layers.layer import Forward, Layer, VariableMaker
 
 
 class Dense(Layer, name="dense"):
-    """y = f(x W + b), from (batch, features) to (batch, units) (Rumelhart et al., 1986).
+    """y = f(x W + b), from (batch, ..., features) to (batch, ..., units) (Rumelhart et al., 1986).
 
     W is `kernel`, (features, units); b is `bias`, (units,); f is the activation.
     """
@@ -32,13 +32,12 @@ class Dense(Layer, name="dense"):
         return self.model_copy(update={"activation": Linear()}), self.activation
 
     def output(self, inputs: Spec) -> Spec:
-        if inputs.rank != 2:
-            why, fix = f"they are {inputs}", "flatten them first"
-            raise GraphError("dense needs inputs of shape (batch, features)", why=why, fix=fix)
-        return inputs.with_shape((inputs.shape[0], self.units))
+        if inputs.rank < 2:
+            raise GraphError("dense needs inputs of shape (batch, ..., features)", why=f"they are {inputs}")
+        return inputs.with_shape((*inputs.shape[:-1], self.units))
 
     def variables(self, inputs: Spec, make: VariableMaker) -> Mapping[str, Tensor]:
-        (features,) = inputs.with_shape(inputs.shape[1:]).sizes
+        (features,) = inputs.with_shape(inputs.shape[-1:]).sizes
         kernel = {"kernel": make("kernel", (features, self.units), self.kernel_initializer)}
         return kernel | self.bias(make)
 

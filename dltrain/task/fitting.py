@@ -78,7 +78,11 @@ class TaskPart(Component):
         found, wanted = list(shape), list(target.output_shape)
         if found != wanted:
             why = f"the last layer's output is {found} an example, but {wanted} is needed for {target}"
-            fix = f"end in {wanted[0]} units" if len(wanted) == 1 else f"end in a reshape to {wanted}"
+            fix = f"end in a reshape to {wanted}"
+            if wanted and found[:-1] == wanted[:-1]:
+                fix = f"end in {wanted[-1]} units"
+            elif len(wanted) == 1:
+                fix = f"flatten before the last layer, of {wanted[0]} units"
             raise self.misfit("data set", key, TARGET, why=why, fix=fix)
         if not issubclass(prediction, target.predictions):
             why = f"the model gives {prediction.meaning}, but the target is {target}"

@@ -71,6 +71,13 @@ CASES: dict[type[Component], dict[str, list[Keys]]] = {
         "sequential": [
             {
                 "layers": [
+                    {"name": "dense", "units": 3, "activation": "tanh"},
+                    "flatten",
+                    {"name": "dense", "units": 3},
+                ]
+            },
+            {
+                "layers": [
                     "flatten",
                     {"name": "dense", "units": 5},
                     "batch_norm",
@@ -79,7 +86,7 @@ CASES: dict[type[Component], dict[str, list[Keys]]] = {
                     "layer_norm",
                     {"name": "dense", "units": 3},
                 ]
-            }
+            },
         ],
     },
     Cost: {
@@ -226,22 +233,25 @@ def test_activation(keys: Keys) -> None:
 
 @pytest.mark.parametrize("keys", cases(Layer))
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("batch", [1, 3])
-def test_layer(keys: Keys, training: bool, batch: int) -> None:
+@pytest.mark.parametrize("shape", [(1, 4), (3, 4), (2, 3, 4)])
+def test_layer(keys: Keys, training: bool, shape: tuple[int, ...]) -> None:
     layer = make(Layer, keys)
+    if layer.component_name == "reshape" and len(shape) == 3:
+        layer = make(Layer, {**keys, "shape": [6, 2]})
+    batch = shape[0]
     for dtype in ("float32", "float64"):
         with Graph() as graph:
-            x = placeholder(dtype, ("batch", 4), "x")
+            x = placeholder(dtype, ("batch", *shape[1:]), "x")
             built = layer.build(x.spec, seed=0)
             forward = built(x, training=training)
         assert forward.output.spec == built.output
         session = Session(graph)
-        for value in (np.zeros((batch, 4), dtype), np.full((batch, 4), 0.5, dtype)):
+        for value in (np.zeros(shape, dtype), np.full(shape, 0.5, dtype)):
             found, _ = session.run([forward.output, forward.updates], {x: value})
             assert found.shape == built.output.bind({"batch": batch}).shape
             assert np.isfinite(found).all()
         assert all(np.isfinite(value).all() for value in session.state().values())
-    values = np.random.default_rng(1).normal(0, 1, (batch, 4))
+    values = np.random.default_rng(1).normal(0, 1, shape)
     trainable = [v for v in built.variables.values() if isinstance(v, Variable) and v.trainable]
     check_gradients(forward.output, [x, *trainable], {x: values}, session)
 

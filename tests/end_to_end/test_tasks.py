@@ -48,11 +48,19 @@ def dltrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return dltrain_in(capsys)
 
 
-def write(target: str, cost: str, figures: str, stored: Any, **train: Any) -> None:
-    np.savez("data.npz", x_train=X, y_train=stored, x_test=X[:100], y_test=stored[:100])
+def write(
+    target: str,
+    cost: str,
+    figures: str,
+    stored: Any,
+    x: Any = X,
+    model: str = "{name: mlp, hidden: []}",
+    **train: Any,
+) -> None:
+    np.savez("data.npz", x_train=x, y_train=stored, x_test=x[:100], y_test=stored[:100])
     Path("c.yaml").write_text(f"""
 dataset: {{name: npz, path: data.npz, target: {target}}}
-model: {{name: mlp, hidden: []}}
+model: {model}
 cost: {cost}
 metrics: {figures}
 optimizer: {{name: adam, learning_rate: 0.05}}
@@ -83,6 +91,21 @@ def test_a_task_is_learnt_evaluated_and_predicted(dltrain: Dltrain, target: str)
         numbers = [next(value for value in each.values() if isinstance(value, list)) for each in objects]
         np.testing.assert_allclose(numbers, outputs, rtol=1e-6)
         assert ["class" in each for each in objects] == [target == "label"] * 7
+
+
+def test_layers_are_applied_at_each_position(dltrain: Dltrain) -> None:
+    series = RNG.normal(size=(300, 5, 4)).astype(np.float32)
+    classes = (series @ WEIGHTS).argmax(-1)
+    layers = "[{name: dense, units: 16, activation: relu}, {name: dense, units: 3}]"
+    model = f"{{name: sequential, layers: {layers}}}"
+    write("positions", "cross_entropy", "[accuracy]", classes, series, model)
+    result = dltrain("fit", "c.yaml", "--run-dir", "run", "--quiet", "--require", "test_accuracy>0.95")
+    assert result.code == 0, result.err
+    np.save("in.npy", series[:7])
+    assert dltrain("predict", "run", "--input", "in.npy", "--output", "out.npy").code == 0
+    outputs = np.load("out.npy")
+    assert outputs.shape == (7, 5, 3)
+    assert (outputs.argmax(-1) == classes[:7]).mean() > 0.9
 
 
 def test_the_best_checkpoint_is_the_one_of_the_highest_f1(dltrain: Dltrain) -> None:

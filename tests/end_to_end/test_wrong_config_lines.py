@@ -262,8 +262,9 @@ IN_CONFLICT = [
     ),
     (
         "model: {name: sequential, layers: [{name: dense, units: 3}]}",
-        "dense needs inputs of shape (batch, features): c.yaml:3:36 (model.layers[0]): "
-        "they are float32[batch, 4, 4]; flatten them first",
+        "model sequential and data set do not fit: ... (model.layers[0]), ... (dataset.target): the last "
+        "layer's output is [4, 3] an example, but [3] is needed for label, one of 3 classes; flatten before "
+        "the last layer, of 3 units",
     ),
     (
         "train: {epochs: 2, batch_size: 16, keep_best: {metric: accurcy}}",

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dltrain.autodiff import Graph, Spec, name_scope, placeholder
+from dltrain.autodiff import Graph, Program, Spec, gradients, name_scope, placeholder
+from dltrain.autodiff.ops import square, sum
 from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError, GraphError
 from dltrain.execution import Session
@@ -39,6 +40,24 @@ def test_dense() -> None:
     x, kernel, bias = RNG.standard_normal((4, 3)), RNG.standard_normal((3, 2)), RNG.standard_normal(2)
     found, _, _ = applied(Dense(units=2, activation="tanh"), x, values={"kernel": kernel, "bias": bias})
     np.testing.assert_allclose(found, np.tanh(x @ kernel + bias), rtol=1e-14)
+
+
+def test_dense_is_applied_at_each_position_by_one_product() -> None:
+    x, kernel, bias = RNG.standard_normal((4, 5, 3)), RNG.standard_normal((3, 2)), RNG.standard_normal(2)
+    found, _, built = applied(Dense(units=2, activation="tanh"), x, values={"kernel": kernel, "bias": bias})
+    np.testing.assert_allclose(found, np.tanh(x @ kernel + bias), rtol=1e-14)
+    assert str(built.output) == "float64[batch, 5, 2]"
+
+
+def test_the_gradient_of_a_dense_kernel_makes_no_stack_of_kernels() -> None:
+    """What grows with the batch are the outputs and their gradient, not (batch, features, units)."""
+    with Graph() as graph:
+        x = placeholder("float32", ("batch", 6, 7), "x")
+        built = Dense(units=5).build(x.spec, seed=0)
+        output = built(x, training=True).output
+        slopes = gradients(sum(square(output)), list(built.variables.values()))
+        plan = Session(graph).compile(Program((x,), tuple(slopes))).bind(batch=200).plan
+    assert plan.buffers < 2 * (4 * 200 * 6 * 5) + 4 * 200
 
 
 def test_dense_without_bias() -> None:
@@ -203,7 +222,7 @@ def test_initial_values_depend_on_the_name_and_the_seed_only() -> None:
 @pytest.mark.parametrize(
     ("layer", "shape", "dtype", "message"),
     [
-        (Dense(units=2), ("batch", 2, 3), "float32", r"dense needs inputs of shape \(batch, features\)"),
+        (Dense(units=2), ("batch",), "float32", r"dense needs inputs of shape \(batch, ..., features\)"),
         (Dense(units=2), ("batch", 3), "uint8", "dense needs a batch of floats"),
         (Dense(units=2), ("batch", "features"), "float32", "has no size"),
         (Reshape(shape=[5]), ("batch", 2, 3), "float32", "6 numbers an example do not become 5"),

@@ -13,7 +13,7 @@ from dltrain.metrics import F1, Accuracy, ConfusionMatrix, Metric, TopKAccuracy
 from dltrain.metrics import Mse as MseMetric
 from dltrain.models import Autoencoder, Mlp, Model, Sequential, SoftmaxRegression
 from dltrain.places import Key
-from dltrain.task import InputTarget, LabelTarget, MultiLabelTarget, NumbersTarget, Target
+from dltrain.task import InputTarget, LabelTarget, MultiLabelTarget, NumbersTarget, PositionsTarget, Target
 
 
 def one_line(error: DltrainError, *parts: str) -> None:
@@ -73,6 +73,16 @@ def dense(units: int, activation: str) -> dict[str, Any]:
             ["model.layers[1], dataset.target", "[7]", "[2, 3]", "reshape to [2, 3]"],
         ),
         (
+            Sequential(layers=[DENSE_7]),
+            LABEL,
+            ["model.layers[0], dataset", "[2, 7]", "flatten before the last layer, of 10 units"],
+        ),
+        (
+            Sequential(layers=[DENSE_7]),
+            PositionsTarget(10, (2,)),
+            ["model.layers[0], dataset", "[2, 7]", "but [2, 10]", "end in 10 units"],
+        ),
+        (
             Sequential(layers=["flatten", dense(10, "sigmoid")]),
             LABEL,
             [
@@ -97,7 +107,6 @@ def test_model_and_data(model: Model, target: Target, parts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("layers", "parts"),
     [
-        ([DENSE_7], ["model.layers[0]", "batch, 2, 3", "flatten them first"]),
         (["flatten", {"name": "reshape", "shape": [4]}], ["model.layers[1]", "6 numbers"]),
     ],
 )
