@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dltrain.autodiff.spec import Array
@@ -16,10 +16,12 @@ class Instruction:
 
     Attributes:
         arrays: of what the nodes read from elsewhere, and of those of them that are read elsewhere.
+        loop: of a loop what its turns compute; else None.
     """
 
     nodes: Group
     arrays: Mapping[Node, Array]
+    loop: Loop | None = None
 
     @property
     def node(self) -> Node:
@@ -35,3 +37,31 @@ class Instruction:
     def outputs(self) -> list[Array]:
         """What is written."""
         return [self.arrays[node] for node in self.nodes if node in self.arrays]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Loop:
+    """The turns of a loop, planned once for all of them.
+
+    A turn has arrays of its own for what differs from turn to turn; what is captured lies where it lies outside.
+    An array may stand for a state's next value and for an output at once.
+
+    Attributes:
+        length: the most turns that are made.
+        states, elements: what a turn is given; elements have the strides that they have in their sequences.
+        next_states, outputs: what it gives.
+        turn: computes what it gives.
+        condition: computes `going_on`.
+        going_on: whether the turn is made; None: always.
+        bytes: of memory for what turns compute.
+    """
+
+    length: int
+    states: Sequence[Array]
+    elements: Sequence[Array]
+    next_states: Sequence[Array]
+    outputs: Sequence[Array]
+    turn: Sequence[Instruction]
+    condition: Sequence[Instruction]
+    going_on: Array | None
+    bytes: int

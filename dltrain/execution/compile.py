@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from dltrain.autodiff.dimensions import bound
+from dltrain.autodiff.graph import Tensor
+from dltrain.autodiff.layout import Layout
+from dltrain.autodiff.loops.scan_op import Scan
 from dltrain.autodiff.program import Program
+from dltrain.autodiff.spec import Array
 from dltrain.backends.backend import Backend, assembled
 from dltrain.backends.memory import array_of
 from dltrain.backends.scratch import Scratch
-from dltrain.compiler.buffers import Buffer
-from dltrain.compiler.instructions import Instruction
-from dltrain.compiler.ir import lower
-from dltrain.compiler.planning import planned
+from dltrain.compiler.buffers import Block, Buffer
+from dltrain.compiler.instructions import Instruction, Loop
+from dltrain.compiler.ir import Node, lower
+from dltrain.compiler.planning import Planned, planned
+from dltrain.compiler.schedule import Group
 from dltrain.compiler.storage import Storage
+from dltrain.errors import GraphError
 from dltrain.execution.loops import Loops
 from dltrain.execution.plan import Plan
 
@@ -23,8 +31,6 @@ def compile_plan(
     storage: Storage,
     passes: frozenset[str],
     backends: Sequence[Backend],
-    *,
-    apart: bool = False,
 ) -> Plan:
     """The plan of a program for one set of sizes.
 
@@ -33,30 +39,114 @@ def compile_plan(
         storage: has memory for all variables of the graph.
         passes: names out of `PASSES`.
         backends: the first that computes an instruction does.
-        apart: whether what it fetches is to lie in memory that nothing else lies in, its inputs neither.
 
     Raises:
         GraphError: a placeholder is not fed, a named dimension has no size, no backend computes an op.
         CompilerError: the C compiler refused.
         StorageError: the cache of native kernels cannot be used.
     """
-    lowered = lower(program, sizes)
-    fetches = [Buffer.of(node.spec) for node in lowered.fetches] if apart else []
-    made = planned(lowered, storage, passes, fetches=fetches, fuse=backends[0].fuses_reductions)
+    planner = _Planner(sizes, storage, passes, backends[0].fuses_reductions)
+    made = planner.planned(program)
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
+    phases = [planner.instructions(groups, made, arrays) for groups in (made.compute, made.commit)]
     scratch = Scratch()
-    phases = [[Instruction(group, arrays) for group in phase] for phase in (made.compute, made.commit)]
-    loops = Loops(lambda body: compile_plan(body, sizes, storage, passes, backends, apart=True), sizes)
-    compute, commit = assembled(phases, [loops, *backends], scratch)
-    fetched = fetches or [made.buffers[node] for node in made.program.fetches]
+    loops = Loops(backends)
+    compute, commit = assembled(phases, [*backends, loops], scratch)
     return Plan(
         inputs=tuple(arrays[node] for node in made.program.inputs),
-        fetches=tuple(array_of(buffer) for buffer in fetched),
+        fetches=tuple(arrays[node] for node in made.program.fetches),
         phases=(compute, commit),
         guards=tuple(
             (tensor, arrays[node], arrays[summary])
             for (tensor, node), summary in zip(made.program.guards, made.summaries, strict=True)
         ),
-        buffers=made.bytes + loops.bytes,
+        buffers=made.bytes + sum(loop.bytes for loop in planner.loops) + loops.bytes,
         scratch=scratch.bytes,
     )
+
+
+@dataclass
+class _Planner:
+    """Plans a program, and the bodies of its loops.
+
+    Attributes:
+        loops: those planned so far.
+    """
+
+    sizes: Mapping[str, int]
+    storage: Storage
+    passes: frozenset[str]
+    fuse: bool
+    loops: list[Loop] = field(default_factory=list)
+
+    def planned(
+        self, program: Program, inputs: Sequence[Buffer] = (), fetches: Sequence[Buffer] = ()
+    ) -> Planned:
+        """See `planned`."""
+        lowered = lower(program, self.sizes)
+        return planned(lowered, self.storage, self.passes, inputs, fetches, fuse=self.fuse)
+
+    def instructions(
+        self, groups: Sequence[Group], made: Planned, arrays: Mapping[Node, Array]
+    ) -> list[Instruction]:
+        """Those that compute the groups of a plan."""
+        return [Instruction(group, arrays, self._loop(group[0], made)) for group in groups]
+
+    def _loop(self, node: Node, outside: Planned) -> Loop | None:
+        """Where the node is a loop, its turns, planned.
+
+        Raises:
+            GraphError: its length has no size.
+        """
+        if not isinstance(op := node.op, Scan):
+            return None
+        length = bound(op.length, self.sizes)
+        if not isinstance(length, int):
+            raise GraphError(
+                f"the length {length} of {op.label} has no size",
+                where=node.origin.source,
+                fix="feed a placeholder that has this dimension",
+            )
+        body, given = op.body, [outside.buffers[source] for source in node.inputs]
+        end = len(body.states) + len(body.elements)
+        states = [Buffer.of(source.spec) for source in node.inputs[: len(body.states)]]
+        elements = [_slot(sequence) for sequence in given[len(body.states) : end]]
+        inputs = [*states, *elements, *given[end : len(op.given)]]
+        results = self._memory((*body.next_states, *op.outputs))
+        ending = self._memory(() if body.going_on is None else (body.going_on,))
+        turn, condition = (self._body(op, some, inputs) for some in (results, ending))
+        own = [*states, *(results[tensor] for tensor in results if tensor not in op.outputs)]
+        loop = Loop(
+            length=length,
+            states=[array_of(state) for state in states],
+            elements=[array_of(element) for element in elements],
+            next_states=[array_of(results[tensor]) for tensor in body.next_states],
+            outputs=[array_of(results[tensor]) for tensor in op.outputs],
+            turn=turn[0],
+            condition=condition[0],
+            going_on=next(map(array_of, ending.values()), None),
+            bytes=turn[1] + condition[1] + sum(buffer.nbytes for buffer in own),
+        )
+        self.loops.append(loop)
+        return loop
+
+    def _memory(self, results: Sequence[Tensor]) -> dict[Tensor, Buffer]:
+        """A block of its own for each."""
+        return {tensor: Buffer.of(tensor.spec.bind(self.sizes)) for tensor in results}
+
+    def _body(
+        self, op: Scan, results: Mapping[Tensor, Buffer], inputs: Sequence[Buffer]
+    ) -> tuple[list[Instruction], int]:
+        """What computes results of a turn, and the bytes that this takes besides."""
+        made = self.planned(Program(op.given, tuple(results)), inputs, list(results.values()))
+        arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
+        return self.instructions(made.compute, made, arrays), made.bytes
+
+
+def _slot(sequence: Buffer) -> Buffer:
+    """A block for one element, with the strides that it has in the sequence."""
+    shape, strides = sequence.layout.shape[1:], sequence.layout.strides[1:]
+    steps = [(size - 1) * stride for size, stride in zip(shape, strides, strict=True)]
+    first = -sum(step for step in steps if step < 0)
+    numbers = 1 + sum(map(abs, steps)) if 0 not in shape else 0
+    return Buffer(Block(numbers * sequence.itemsize), Layout(shape, strides, first), sequence.dtype)

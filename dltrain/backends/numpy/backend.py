@@ -51,6 +51,8 @@ def copying(source: Array, target: Array) -> Callable[[], object]:
 
 
 @NumPy.lowering(Op)
-def kernel_calls(work: Instruction, scratch: Scratch) -> list[Call]:
-    """The call of the op's kernel."""
+def kernel_calls(work: Instruction, scratch: Scratch) -> list[Call] | None:
+    """The call of the op's kernel; None for a loop, whose turns are calls of their own."""
+    if work.loop is not None:
+        return None
     return [call_of(work, kernel(work.node, work.arrays, work.nodes[1:], scratch))]
