@@ -43,8 +43,8 @@ class Instruction:
 class Loop:
     """The turns of a loop, planned once for all of them.
 
-    A turn has arrays of its own for what differs from turn to turn; what is captured lies where it lies outside.
-    An array may stand for a state's next value and for an output at once.
+    A turn has arrays of its own for what differs from turn to turn; what is captured is read where it lies.
+    One may be a state's next value and an output at once.
 
     Attributes:
         length: the most turns that are made.

@@ -145,8 +145,5 @@ class _Planner:
 
 def _slot(sequence: Buffer) -> Buffer:
     """A block for one element, with the strides that it has in the sequence."""
-    shape, strides = sequence.layout.shape[1:], sequence.layout.strides[1:]
-    steps = [(size - 1) * stride for size, stride in zip(shape, strides, strict=True)]
-    first = -sum(step for step in steps if step < 0)
-    numbers = 1 + sum(map(abs, steps)) if 0 not in shape else 0
-    return Buffer(Block(numbers * sequence.itemsize), Layout(shape, strides, first), sequence.dtype)
+    layout = Layout(sequence.layout.shape[1:], sequence.layout.strides[1:])
+    return Buffer(Block(layout.end * sequence.itemsize), layout, sequence.dtype)

@@ -45,7 +45,9 @@ class Turns:
         turn, condition: the calls of the loop's instructions.
     """
 
-    def __init__(self, work: Instruction, loop: Loop, turn: Sequence[Call], condition: Sequence[Call]) -> None:
+    def __init__(
+        self, work: Instruction, loop: Loop, turn: Sequence[Call], condition: Sequence[Call]
+    ) -> None:
         assert isinstance(work.node.op, Scan)
         op, inputs, outputs = work.node.op, work.inputs, [work.arrays[node] for node in work.nodes]
         states = len(loop.states)

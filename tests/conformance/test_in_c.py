@@ -23,7 +23,6 @@ BY_NUMPY = {
     "Placeholder": LEAF,
     "RandomNormal": ZIGGURAT,
     "Reshape": VIEW,
-    "Scan": "its turns are made from Python; what each computes is C",
     "Size": "is computed while the plan is compiled",
     "Slice": VIEW,
     "Solve": LAPACK,

@@ -14,6 +14,7 @@ from dltrain.backends.c import (  # noqa: F401  they add to the table
     product,
     random,
     reductions,
+    scan,
     softmax,
     squares,
     unslice,

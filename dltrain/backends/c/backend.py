@@ -43,7 +43,7 @@ class C(Backend):
         """What gathers rows of bytes; see `TakeRows`."""
         return self._running.take_rows
 
-    def lower(self, work: Instruction, _: Scratch) -> CCall | None:
+    def lower(self, work: Instruction, scratch: Scratch | None = None) -> CCall | None:
         """The call of a C function; None where C is not for it."""
         lowering = self._lowering(work)
         call: CCall | None = lowering(work, self) if lowering else None
@@ -51,7 +51,8 @@ class C(Backend):
 
     def prepare(self, lowered: Sequence[CCall]) -> None:
         """Compile the functions that are written for these calls, and bind all of them."""
-        written = [call for call in lowered if call.text]
+        calls = [call for made in lowered for call in made.all]
+        written = [call for call in calls if call.text]
         names: dict[str, str] = {}  # by the text: layers of one kind share it
         for call in written:
             call.name = names.setdefault(call.text, f"loop{len(names)}")
@@ -59,8 +60,8 @@ class C(Backend):
         source = c_text("prelude.h") + functions
         for call in written:
             call.source = source
-        self._load(dict.fromkeys(call.source for call in lowered))
-        for call in lowered:
+        self._load(dict.fromkeys(call.source for call in calls))
+        for call in calls:
             call.bind(self._libraries[call.source])
         self._running.start()
 

@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from dltrain.autodiff.spec import Array
+from dltrain.backends.numpy.backend import kernel
 from dltrain.compiler.instructions import Instruction
+from dltrain.compiler.ir import KernelError
+from dltrain.errors import GraphError
 
 C_TYPES = {
     np.dtype("float32"): "float",
@@ -62,7 +65,7 @@ class CCall:
         tasks: how many it has; they may run at the same time.
         refuses: whether it may refuse its input; NumPy's kernel says then what is wrong.
         text: of a function that is written for this call, after its type and name; else empty.
-        fields: what threads.c is given once the call is bound; they are addresses of what the call keeps.
+        pointers, fields: p, and what threads.c is given, once the call is bound: addresses of what it keeps.
     """
 
     work: Instruction
@@ -72,19 +75,39 @@ class CCall:
     numbers: Sequence[int] = ()
     tasks: int = 1
     refuses: bool = False
+    pointers: ctypes.Array[ctypes.c_void_p] = field(init=False)
     fields: CallFields = field(init=False)
 
     @property
     def text(self) -> str:
         return ""
 
+    @property
+    def written(self) -> str:
+        """The source, if it was written for this call and others of its plan; else empty."""
+        return self.source if self.text else ""
+
+    @property
+    def all(self) -> Sequence[CCall]:
+        """It and the calls that it makes, which stand before it."""
+        return [self]
+
+    def refusal(self) -> KernelError:
+        """What NumPy's kernel says of the input that the function has just refused."""
+        node = self.work.node
+        try:
+            kernel(node, self.work.arrays, self.work.nodes[1:])()
+        except GraphError as error:
+            return KernelError(node, error)
+        return KernelError(node, GraphError("the native kernel refused its input"))
+
     def bind(self, library: ctypes.CDLL) -> None:
         """To the function in the compiled source."""
-        self._pointers = (ctypes.c_void_p * len(self.arrays))(*(array.ctypes.data for array in self.arrays))
+        self.pointers = (ctypes.c_void_p * len(self.arrays))(*(array.ctypes.data for array in self.arrays))
         self._numbers = (ctypes.c_int64 * len(self.numbers))(*self.numbers)
         self.fields = CallFields(
             ctypes.cast(getattr(library, self.name), ctypes.c_void_p),
-            ctypes.addressof(self._pointers),
+            ctypes.addressof(self.pointers),
             ctypes.addressof(self._numbers),
             self.tasks,
         )

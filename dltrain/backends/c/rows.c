@@ -25,5 +25,5 @@ void take_rows(
   const int64_t each = TASK_NUMBERS / (width + 1) + 1;
   const int64_t numbers[] = {count, width, each};
   const call all = {take, pointers, numbers, (count + each - 1) / each};
-  run(&all, 1, threads);
+  run(&all, 1, threads, 0);
 }

@@ -76,20 +76,20 @@ static void work(int own, uint64_t number) {
   }
 }
 
-static int64_t nanoseconds(void) {
+static int64_t nanoseconds(clockid_t clock) {
   struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(clock, &now);
   return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
 static void wait_for_round_after(uint64_t seen) {
-  const int64_t end = nanoseconds() + NANOSECONDS_AWAKE;
+  const int64_t end = nanoseconds(CLOCK_MONOTONIC) + NANOSECONDS_AWAKE;
   do {
     for (int i = 0; i < 64; ++i) {
       if (atomic_load(&round_number) != seen) return;
       RELAX();
     }
-  } while (nanoseconds() < end);
+  } while (nanoseconds(CLOCK_MONOTONIC) < end);
   pthread_mutex_lock(&mutex);
   atomic_fetch_add(&sleepers, 1);
   while (atomic_load(&round_number) == seen) pthread_cond_wait(&wake, &mutex);
@@ -165,23 +165,40 @@ int64_t start_threads(int64_t count) {
   return missing;
 }
 
-/* Makes the calls; stops at the first that refuses its input. Returns 0, or that one's number from 1. A function that
-   has one task may call this for calls of its own. */
-int64_t run_calls(const call *calls, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    const call *const what = &calls[i];
-    if (what->tasks > 1 && team > 1 ? run_tasks(what)
-                                    : what->entry(what->pointers, what->numbers, 0, what->tasks))
-      return i + 1;
+#ifdef CLOCK_MONOTONIC_COARSE
+#define COARSE_CLOCK CLOCK_MONOTONIC_COARSE
+#else
+#define COARSE_CLOCK CLOCK_MONOTONIC
+#endif
+#define LONGEST 50000000    /* nanoseconds of one `run` of loops, so that Python may see to signals */
+#define PAUSED INT64_MIN    /* what a loop returns when they are over */
+static _Thread_local int64_t deadline;
+static _Thread_local int resumed; /* whether calls are to go on where they were paused */
+
+static int is_late(void) { return nanoseconds(COARSE_CLOCK) > deadline; }
+
+/* Makes the calls from *at up to `end`; stops at one that refuses its input or is paused, whose number *at then is,
+   and returns what it returned. A function that has one task may call this for calls of its own. */
+static int64_t run_calls(const call *calls, int64_t end, int64_t *at) {
+  for (; *at < end; ++*at) {
+    const call *const what = &calls[*at];
+    const int64_t code = what->tasks > 1 && team > 1 ? run_tasks(what)
+                                                     : what->entry(what->pointers, what->numbers, 0, what->tasks);
+    if (code) return code;
   }
   return 0;
 }
 
-/* The same on so many threads. A second thread that calls while one runs computes its tasks by itself. */
-int64_t run(const call *calls, int64_t count, int64_t threads) {
+/* Makes the calls on so many threads, from the first, or if `from` is negative from where that was returned. Returns
+   0; the number, from 1, of one that refuses its input; or a negative number, which is to be called with next.
+   A second thread that calls while one runs computes its tasks by itself. */
+int64_t run(const call *calls, int64_t count, int64_t threads, int64_t from) {
   const int alone = atomic_flag_test_and_set(&busy);
+  int64_t at = from < 0 ? -from - 1 : 0;
   team = alone ? 1 : threads < started ? (int)threads : started;
-  const int64_t refused_by = run_calls(calls, count);
+  resumed = from < 0;
+  deadline = nanoseconds(COARSE_CLOCK) + LONGEST;
+  const int64_t code = run_calls(calls, count, &at);
   if (!alone) atomic_flag_clear(&busy);
-  return refused_by;
+  return !code ? 0 : code == PAUSED ? -at - 1 : at + 1;
 }

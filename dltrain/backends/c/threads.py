@@ -12,10 +12,7 @@ from numpy.typing import NDArray
 
 from dltrain.backends.backend import Call
 from dltrain.backends.c.call import CallFields, CCall, c_text
-from dltrain.backends.numpy.backend import kernel
-from dltrain.compiler.instructions import Instruction
-from dltrain.compiler.ir import KernelError
-from dltrain.errors import DltrainWarning, GraphError
+from dltrain.errors import DltrainWarning
 
 TakeRows = Callable[[NDArray[np.uint8], NDArray[np.int64], float, NDArray[np.float32]], None]
 """take_rows(source, rows, scale, out) fills out, [rows, width], with scale times the rows of source,
@@ -23,8 +20,8 @@ TakeRows = Callable[[NDArray[np.uint8], NDArray[np.int64], float, NDArray[np.flo
 
 
 def runtime_source() -> str:
-    """C with `start_threads`, `run` and `take_rows`."""
-    return c_text("threads.c") + c_text("rows.c")
+    """C with `start_threads`, `run`, `scan` and `take_rows`."""
+    return c_text("threads.c") + c_text("scan.c") + c_text("rows.c")
 
 
 class Threads:
@@ -63,7 +60,7 @@ class Threads:
                 call.work.nodes,
                 tuple(call.work.outputs),
                 function=call.name,
-                source=call.source if call.text else "",
+                source=call.written,
                 kept=call,
             )
             for place, call in enumerate(calls)
@@ -77,11 +74,15 @@ class Threads:
     def _runs(self, fields: object, calls: Sequence[CCall]) -> Callable[[], object]:
         run = partial(self._run, fields, ctypes.c_int64(len(calls)), ctypes.c_int64(self.number))
         if not any(call.refuses for call in calls):
-            return run
+            return partial(run, ctypes.c_int64(0))
 
         def checked_run() -> None:
-            if number := run():
-                raise _refusal(calls[number - 1].work)
+            """Between calls of C, Python sees to signals; that of a loop returns for them now and then."""
+            number = run(ctypes.c_int64(0))
+            while number < 0:
+                number = run(ctypes.c_int64(number))
+            if number:
+                raise calls[number - 1].refusal()
 
         return checked_run
 
@@ -91,12 +92,3 @@ class Threads:
         """See `TakeRows`."""
         addresses = (array.ctypes.data for array in (source, rows, out))
         self._take_rows(*addresses, len(rows), source.shape[1], scale, self.number)
-
-
-def _refusal(work: Instruction) -> KernelError:
-    """What NumPy's kernel says of an input that C refuses."""
-    try:
-        kernel(work.node, work.arrays, work.nodes[1:])()
-    except GraphError as error:
-        return KernelError(work.node, error)
-    return KernelError(work.node, GraphError("the native kernel refused its input"))
