@@ -12,6 +12,8 @@ from dltrain.autodiff.properties import Properties
 from dltrain.autodiff.spec import Spec
 from dltrain.errors import GraphError
 
+_OF_THE_KERNEL = {"compute", "ufunc", "workspace", "formula", "expression", "combine"}
+
 
 @dataclass(frozen=True)
 class Op(Properties):
@@ -24,8 +26,16 @@ class Op(Properties):
     registry: ClassVar[dict[str, type[Op]]] = {}
 
     def __init_subclass__(cls, abstract: bool = False, **arguments: Any) -> None:
-        """Register the class by its name, unless it is `abstract` (only a base for others)."""
+        """Register the class by its name, unless it is `abstract` (only a base for others).
+
+        What stands for the kernel of a base, as its C does, does not stand for the class' own.
+        """
         super().__init_subclass__(**arguments)
+        own = vars(cls).keys()
+        if own & {"compute", "ufunc"}:
+            for name in _OF_THE_KERNEL - own if cls.kernel else ():
+                setattr(cls, name, getattr(Properties, name))
+            cls.kernel = cls
         cls.label = re.sub("(?<=.)(?=[A-Z])", "_", cls.__name__).lower()
         if not abstract:
             Op.registry[f"{cls.__module__}.{cls.__qualname__}"] = cls

@@ -52,6 +52,12 @@ class Properties:
     ufunc: ClassVar[np.ufunc | None] = None
     """The NumPy function that is the whole kernel, if there is one."""
 
+    kernel: ClassVar[type | None] = None
+    """The class whose kernel (`compute` or `ufunc`) it has; None: no class of its bases has one yet."""
+
+    formula: ClassVar[str | None] = None
+    """See `expression`."""
+
     def infer(self, *inputs: Any, **_: Any) -> Spec | tuple[Spec, ...]:
         """The shape function: spec of the output, or of each, from the inputs'.
 
@@ -60,12 +66,13 @@ class Properties:
         """
         raise NotImplementedError(type(self).__name__)
 
-    def compute(self, *inputs: Any, **_: Any) -> None:
+    def compute(self, *inputs: Any, **output: Any) -> None:
         """The kernel: `compute(*arrays, out=array)` fills `out` and changes no input.
 
-        Of an op with several outputs `out` is a tuple of arrays.
+        Of an op with several outputs `out` is a tuple of arrays. The default is the class' `ufunc`.
         """
-        raise NotImplementedError(type(self).__name__)
+        assert self.ufunc is not None, f"{type(self).__name__} has neither a ufunc nor a kernel"
+        self.ufunc(*inputs, **output)
 
     def gradient(self, node: Any, *upstreams: Any) -> Any:
         """The gradient of each input (None where there is none), as graph; may use the node's outputs.
@@ -118,8 +125,12 @@ class Properties:
         return ()
 
     def expression(self) -> str | None:
-        """Of an elementwise op the function in C, see `Elementwise`; None: only the kernel computes it."""
-        return None
+        """Of an elementwise op the function in C, where the plan may compile it; the class' `formula`.
+
+        {0}, {1}, ... are the inputs' numbers, {T} is the C type of the result, and {F} the suffix, "f" or
+        none, of C's mathematical functions of the first input's type. None: only the kernel computes it.
+        """
+        return self.formula
 
     def operations(self, inputs: Sequence[Spec], output: Spec) -> int:
         """Floating-point operations, where they are many more than numbers are read and written; else 0."""

@@ -32,8 +32,9 @@ class Table(Generic[Lowering]):
         return add
 
     def find(self, op: type[Properties]) -> Lowering | None:
-        """That of the class itself, or of the nearest one that it derives from."""
-        return next((self._lowerings[base] for base in op.__mro__ if base in self._lowerings), None)
+        """That of the class itself, or of the nearest base whose kernel it has, or that has none."""
+        bases = (base for base in op.__mro__ if base in self._lowerings)
+        return next((self._lowerings[base] for base in bases if base.kernel in (None, op.kernel)), None)
 
 
 class Call(NamedTuple):

@@ -28,17 +28,8 @@ class Elementwise(Op, abstract=True):
 
     is_elementwise = True
     in_place = True
-    formula: ClassVar[str | None] = None
     neutral: ClassVar[tuple[int | None, ...]] = ()
     """The number, for each of two inputs, with which the op gives the other input; None: there is none."""
-
-    def expression(self) -> str | None:
-        """The function in C, where the plan may compile it: {0}, {1}, ... are the inputs' numbers.
-
-        {T} is the C type of the result, and {F} the suffix, "f" or none, of C's mathematical functions of the
-        first input's type. None: only the kernel computes it. The default is the class' `formula`.
-        """
-        return self.formula
 
     def infer(self, *inputs: Any, **_: Any) -> Spec:
         """One dtype, and the shape that all inputs broadcast to."""
@@ -59,10 +50,6 @@ class Elementwise(Op, abstract=True):
                 if other.spec == node.spec:
                     return other
         return node.with_inputs(inputs)
-
-    def compute(self, *inputs: Any, **output: Any) -> None:
-        assert self.ufunc is not None, f"{type(self).__name__} has neither a ufunc nor a kernel"
-        self.ufunc(*inputs, **output)
 
 
 @dataclass(frozen=True)

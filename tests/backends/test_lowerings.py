@@ -1,0 +1,70 @@
+"""Which lowering computes which op: that of its own kernel, or a user's."""
+
+import numpy as np
+import pytest
+
+import dltrain as dl
+from dltrain.autodiff.ops.arithmetic import Square
+from dltrain.autodiff.ops.exponential import Exp
+from dltrain.autodiff.ops.logic import Cast
+from dltrain.autodiff.ops.reduce import Sum
+from dltrain.autodiff.ops.softmax import Softmax
+from dltrain.backends.c.compiler import find_compiler
+
+BACKENDS = ["numpy", pytest.param("native", marks=pytest.mark.skipif(find_compiler() is None, reason="no C"))]
+
+
+class SumAbs(Sum, abstract=True):
+    def compute(self, x, *, out):
+        np.sum(np.abs(x), axis=self.axes, keepdims=self.keepdims, out=out)
+
+
+class Halves(Softmax, abstract=True):
+    def compute(self, x, *, out):
+        np.divide(x, 2, out=out)
+
+
+class Cube(Square, abstract=True):
+    def compute(self, x, *, out):
+        np.power(x, 3, out=out)
+
+
+class Sine(Exp, abstract=True):
+    ufunc = np.sin
+
+
+class Sine1(Sine, abstract=True):
+    def compute(self, x, *, out):
+        np.sin(x, out=out)
+        np.add(out, 1, out=out)
+
+
+class Sine2(Sine1, abstract=True):
+    formula = "sin{F}({0}) + 1"
+
+
+class Rounded(Cast, abstract=True):
+    def compute(self, x, *, out):
+        out[...] = np.rint(x)
+
+
+@pytest.mark.parametrize("kernels", BACKENDS)
+@pytest.mark.parametrize(
+    ("op", "expected"),
+    [
+        (SumAbs((1,), False), lambda x: np.abs(x).sum(axis=1)),
+        (Halves(1), lambda x: x / 2),
+        (Cube(), lambda x: x**3),
+        (Sine(), np.sin),
+        (Sine1(), lambda x: np.sin(x) + 1),
+        (Sine2(), lambda x: np.sin(x) + 1),
+        (Rounded(np.dtype(np.int64)), np.rint),
+    ],
+    ids=lambda value: getattr(value, "label", ""),
+)
+def test_a_class_with_a_kernel_of_its_own_has_not_the_c_of_its_base(op, expected, kernels):
+    values = np.array([[1.0, -2.0, 2.7], [-4.0, 5.2, 0.1]])
+    with dl.Graph():
+        x = dl.placeholder("float64", (2, 3))
+        result = dl.Session(kernels=kernels).run(op(x), {x: values})
+    np.testing.assert_allclose(result, expected(values), rtol=1e-12)
