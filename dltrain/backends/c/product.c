@@ -30,6 +30,8 @@
 #define SIZES(OF) OF(6) OF(4) OF(3) OF(2) OF(1)
 #endif
 #define DEPTH 256
+#define SOON 16          /* rows of b before a tile's end; sooner, b's numbers would push out what is asked for */
+#define ROWS_OF_A_COPY 4 /* of b: few, so that they are read along themselves */
 #define PACKED_BYTES (512 << 10) /* of panels: they fit the second cache, and the stack of a thread */
 
 #if defined(__clang__)
@@ -87,12 +89,14 @@ static inline void write_some(REAL *to, int64_t count, lanes numbers) {
 }
 #endif
 
+#define FULL(count) (__builtin_constant_p(count) && (count) == LANES) /* as the compiler knows */
+
 static inline lanes read_first(int64_t count, const REAL *from) {
-  return count == LANES ? *(const unaligned *)from : (lanes)read_some(from, some(count));
+  return FULL(count) ? *(const unaligned *)from : (lanes)read_some(from, some(count));
 }
 
 static inline void write_first(int64_t count, REAL *to, lanes numbers) {
-  if (count == LANES) *(unaligned *)to = numbers;
+  if (FULL(count)) *(unaligned *)to = numbers;
   else write_some(to, some(count), numbers);
 }
 
@@ -105,21 +109,25 @@ static inline __attribute__((always_inline)) void tile(
   UNROLL
   for (int i = 0; i < rows; ++i)
   UNROLL
-    for (int j = 0; j < wide; ++j) {
-      if (!first) __builtin_prefetch(out + i * out_row + j * LANES, 1);
-      sum[i][j] = (lanes){0};
+    for (int j = 0; j < wide; ++j) sum[i][j] = (lanes){0};
+  for (int64_t k = 0, end = first ? depth : depth - SOON;; end = depth) {
+    for (; k < end; ++k) {
+      lanes right[2];
+  UNROLL
+      for (int j = 0; j < wide; ++j)
+        right[j] = read_first(j < wide - 1 ? LANES : last, b + k * b_row + j * LANES);
+  UNROLL
+      for (int i = 0; i < rows; ++i) {
+        const lanes left = a[i * a_row + k * a_column] - (lanes){0};
+  UNROLL
+        for (int j = 0; j < wide; ++j) sum[i][j] = multiply_add(left, right[j], sum[i][j]);
+      }
     }
-  for (int64_t k = 0; k < depth; ++k) {
-    lanes right[2];
+    if (end == depth) break;
   UNROLL
-    for (int j = 0; j < wide; ++j)
-      right[j] = read_first(j < wide - 1 ? LANES : last, b + k * b_row + j * LANES);
+    for (int i = 0; i < rows; ++i)
   UNROLL
-    for (int i = 0; i < rows; ++i) {
-      const lanes left = a[i * a_row + k * a_column] - (lanes){0};
-  UNROLL
-      for (int j = 0; j < wide; ++j) sum[i][j] = multiply_add(left, right[j], sum[i][j]);
-    }
+      for (int j = 0; j < wide; ++j) __builtin_prefetch(out + i * out_row + j * LANES, 1);
   }
   UNROLL
   for (int i = 0; i < rows; ++i)
@@ -131,14 +139,15 @@ static inline __attribute__((always_inline)) void tile(
     }
 }
 
-/* Rows of a panel of `columns` columns, in tiles of as many rows as there can be. */
+/* Rows of a panel of `columns` columns, in tiles of as many rows as there can be. Only the largest have a function of
+   their own where the panel is full: the compiler takes its time for each. */
 static void tiles(
     int64_t rows, int64_t columns, const REAL *a, int64_t a_row, int64_t a_column, const REAL *b, int64_t b_row,
     int64_t depth, REAL *out, int64_t out_row, int first) {
 #define TILE(rows, wide, last) tile(rows, wide, last, a, a_row, a_column, b, b_row, depth, out, out_row, first)
 #define TILES(count)                                                                 \
   for (; rows >= count; rows -= count, a += count * a_row, out += count * out_row) { \
-    if (columns == PANEL) TILE(count, 2, LANES);                                     \
+    if (columns == PANEL && count == MOST_ROWS) TILE(count, 2, LANES);                                     \
     else if (columns > LANES) TILE(count, 2, columns - LANES);                       \
     else TILE(count, 1, columns);                                                    \
   }
@@ -148,11 +157,16 @@ static void tiles(
 /* Rows of contiguous numbers. What is copied next lies `ahead` of them, and is asked for already. */
 static void copy(
     const REAL *from, int64_t from_row, int64_t rows, int64_t columns, int64_t ahead, REAL *to, int64_t to_row) {
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < columns; j += LANES) {
-      __builtin_prefetch(from + i * from_row + j + ahead);
-      *(unaligned *)(to + i * to_row + j) = read_first(least(columns - j, LANES), from + i * from_row + j);
+  for (; rows > 0; --rows, from += from_row, to += to_row) {
+    int64_t j = 0;
+    for (; j + LANES <= columns; j += LANES) {
+      __builtin_prefetch(from + j + ahead);
+      *(unaligned *)(to + j) = *(const unaligned *)(from + j);
     }
+    if (j == columns) continue;
+    __builtin_prefetch(from + j + ahead);
+    *(unaligned *)(to + j) = read_first(columns - j, from + j);
+  }
 }
 
 /* The numbers of x, then those of y, by their indices. */
@@ -190,21 +204,25 @@ static inline void transpose(const REAL *from, int64_t from_row, int64_t height,
 
 /* `depth` rows of b as panels, one after the other. */
 static void pack(const REAL *b, int64_t b_row, int64_t b_column, int64_t depth, int64_t columns, REAL *packed) {
-  for (; columns > 0; columns -= PANEL, b += PANEL * b_column, packed += PANEL * depth) {
-    const int64_t width = least(columns, PANEL);
-    if (b_column == 1) {
-      copy(b, b_row, depth, width, PANEL, packed, PANEL);
-    } else if (b_row == 1) {
-      for (int64_t k = 0; k < depth; k += LANES)
-        for (int64_t j = 0; j < width; j += LANES)
-          transpose(
-              b + k + j * b_column, b_column, least(width - j, LANES), least(depth - k, LANES),
-              packed + k * PANEL + j, PANEL);
-    } else {
-      for (int64_t k = 0; k < depth; ++k)
-        for (int64_t j = 0; j < width; ++j) packed[k * PANEL + j] = b[k * b_row + j * b_column];
+  const int64_t most = b_column == 1 ? ROWS_OF_A_COPY : depth;
+  for (int64_t row = 0; row < depth; row += most)
+    for (int64_t column = 0; column < columns; column += PANEL) {
+      const int64_t height = least(depth - row, most), width = least(columns - column, PANEL);
+      const REAL *const from = b + row * b_row + column * b_column;
+      REAL *const to = packed + column * depth + row * PANEL;
+      if (b_column == 1) {
+        copy(from, b_row, height, width, most * b_row, to, PANEL);
+      } else if (b_row == 1) {
+        for (int64_t k = 0; k < height; k += LANES)
+          for (int64_t j = 0; j < width; j += LANES)
+            transpose(
+                from + k + j * b_column, b_column, least(width - j, LANES), least(height - k, LANES),
+                to + k * PANEL + j, PANEL);
+      } else {
+        for (int64_t k = 0; k < height; ++k)
+          for (int64_t j = 0; j < width; ++j) to[k * PANEL + j] = from[k * b_row + j * b_column];
+      }
     }
-  }
 }
 
 /* Strips of a times panels of b that lie `b_panel` apart. If a is far, each strip is copied first. */
@@ -215,14 +233,15 @@ static void strips(
   for (int64_t i = 0; i < rows; i += MOST_ROWS) {
     const int64_t count = least(rows - i, MOST_ROWS);
     const REAL *strip = a + i * a_row;
+    const int64_t following = MOST_ROWS * a_row;
     int64_t row = a_row, column = a_column;
     if (far && a_column == 1) {
       row = DEPTH + LANES;
-      copy(strip, a_row, count, depth, MOST_ROWS * a_row, nearer, row);
+      copy(strip, a_row, count, depth, following, nearer, row);
       strip = nearer;
     } else if (far) {
       column = MOST_ROWS + 2;
-      copy(strip, a_column, depth, count, 0, nearer, column);
+      copy(strip, a_column, depth, count, following, nearer, column);
       strip = nearer;
     }
     for (int64_t j = 0; j < columns; j += PANEL)

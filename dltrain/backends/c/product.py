@@ -15,7 +15,7 @@ LANES = 16  # float32 numbers in the widest registers
 PANEL = 2 * LANES  # columns of a tile of the result
 PAGE = 4096  # bytes: rows as far apart as that crowd each other out of the cache
 MANY_ROWS = 512  # with so many, copying b pays even where its rows are nearer
-PANELS_OF_A_COPY = 8  # a strip of a is copied for at least so many panels
+PANELS_OF_A_COPY = 16  # a strip of a is copied for so many panels, all of which fit the second cache
 TASK_OPERATIONS = 1e6  # floating-point operations that are worth a task of their own: some 5 microseconds
 MATRIX_OPERATIONS = 5e3  # as many more take as long as finding one matrix of a stack
 TASKS_A_THREAD = 8  # so that who is done early has something to take from the others
@@ -67,10 +67,13 @@ def _cut(
         return stack, rows, columns
     if stack > 1 and operations <= TASK_OPERATIONS / 2:
         return min(int(TASK_OPERATIONS / operations), ceil(stack / threads)), rows, columns
-    most = TASKS_A_THREAD // 2 if a_is_far else TASKS_A_THREAD
+    most = TASKS_A_THREAD // 4 if a_is_far else TASKS_A_THREAD  # fewer, as each copies
     wanted = threads * min(ceil(operations / TASK_OPERATIONS / threads), ceil(most / stack))
     panels = ceil(columns / PANEL)
-    task_columns = PANEL * max(PANELS_OF_A_COPY if a_is_far else 1, panels // wanted)
-    across = ceil(columns / task_columns)
-    down = 1 if across >= 2 * threads else max(1, wanted // across)
-    return 1, ceil(rows / down), task_columns
+    if a_is_far:
+        of_a_task = ceil(panels / min(wanted, ceil(panels / PANELS_OF_A_COPY)))
+    else:
+        of_a_task = max(1, panels // wanted)
+    across = ceil(panels / of_a_task)
+    down = 1 if across >= 2 * threads else ceil(wanted / across)
+    return 1, ceil(rows / down), PANEL * of_a_task
