@@ -7,7 +7,7 @@ fold constants -> rewrite -> merge -> unite -> reassociate -> copies -> schedule
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dltrain.compiler.buffers import Buffer
 from dltrain.compiler.commit import commit_copies, direct_targets
@@ -70,7 +70,8 @@ def planned(
         storage: where its variables lie.
         passes: names out of `PASSES`.
         inputs: where the program's lie; default each in a block of its own.
-        fetches: where the program's are to lie, in memory that nothing else of it lies in; default anywhere.
+        fetches: where the program's are to lie; in the memory of inputs they come last, else in memory that
+            nothing else lies in. Default anywhere.
         fuse: reductions with the groups that make what they reduce.
 
     Raises:
@@ -81,6 +82,12 @@ def planned(
             program = graph_pass(program)
     share = "share_memory" in passes
     given = dict(zip(program.inputs, inputs, strict=False))
+    late = [any(buffer.overlaps(place) for place in inputs) for buffer in fetches]
+    if any(late):  # what is fetched of inputs is read before they are overwritten
+        is_input = [node.viewed in program.inputs for node in program.fetches]
+        pairs = zip(program.fetches, is_input, strict=True)
+        read = tuple([node.copied(node.origin) if of_input else node for node, of_input in pairs])
+        program = replace(program, fetches=read)
     program, places = with_copies(program, storage, given, share)
     summaries = [summarized(guard) for guard in program.guarded]
     groups = schedule([*program.results, *summaries])
@@ -91,8 +98,9 @@ def planned(
     targets = direct_targets(groups, program, places, storage) if "direct_commit" in passes else {}
     committed = [group for group in groups if any(node in targets for node in group)]
     computed = [group for group in groups if not any(node in targets for node in group)]
-    for node, buffer in zip(program.fetches, fetches, strict=False):
-        if node.is_computed and node not in places and (buffer.is_contiguous or node.op.is_elementwise):
+    for node, buffer, is_late in zip(program.fetches, fetches, late, strict=False):
+        fits = buffer.is_contiguous or node.op.is_elementwise
+        if node.is_computed and node not in places and fits and not is_late:
             given.setdefault(node, buffer)
     kept = [*program.results, *summaries, *program.inputs]
     memory = Memory([*computed, *committed], kept, {**given, **targets}, places, storage, share)

@@ -90,14 +90,15 @@ class _Planner:
         self, groups: Sequence[Group], made: Planned, arrays: Mapping[Node, Array]
     ) -> list[Instruction]:
         """Those that compute the groups of a plan."""
-        return [Instruction(group, arrays, self._loop(group[0], made)) for group in groups]
+        return [Instruction(group, arrays, self._loop(group, made)) for group in groups]
 
-    def _loop(self, node: Node, outside: Planned) -> Loop | None:
-        """Where the node is a loop, its turns, planned.
+    def _loop(self, group: Group, outside: Planned) -> Loop | None:
+        """Where the group is a loop, its turns, planned.
 
         Raises:
             GraphError: its length has no size.
         """
+        node = group[0]
         if not isinstance(op := node.op, Scan):
             return None
         length = bound(op.length, self.sizes)
@@ -113,6 +114,10 @@ class _Planner:
         elements = [_slot(sequence) for sequence in given[len(body.states) : end]]
         inputs = [*states, *elements, *given[end : len(op.given)]]
         results = self._memory((*body.next_states, *op.outputs))
+        for tensor, stack in zip(op.outputs, group[len(body.states) :], strict=False):
+            for sequence, element in zip(given[len(body.states) :], elements, strict=False):
+                if outside.buffers[stack].overlaps(sequence):  # so do its slots
+                    results[tensor] = element.at(Layout.contiguous(results[tensor].shape))
         ending = self._memory(() if body.going_on is None else (body.going_on,))
         turn, condition = (self._body(op, some, inputs) for some in (results, ending))
         own = [*states, *(results[tensor] for tensor in results if tensor not in op.outputs)]

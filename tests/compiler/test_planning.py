@@ -46,3 +46,23 @@ def test_inputs_and_results_lie_where_they_are_asked_to(passes: frozenset[str]) 
     expected[1, 3:], expected[2, 3:] = value, 2 * np.exp(value)
     np.testing.assert_allclose(array_of(results), expected, rtol=1e-15)
     assert made.bytes == (0 if passes else 3 * 8)
+
+
+@pytest.mark.parametrize("passes", [PASSES, frozenset()])
+def test_results_in_the_place_of_inputs_come_after_all_that_reads_these(passes: frozenset[str]) -> None:
+    places = [Buffer(Block(4 * 8), Layout.contiguous((4,)), FLOAT) for _ in range(2)]
+    results = [places[1], places[0], Buffer(Block(8), Layout.contiguous(()), FLOAT)]
+    with dl.Graph():
+        x, y = dl.placeholder("float64", (4,)), dl.placeholder("float64", (4,))
+        doubled = x * 2.0
+        program = dl.Program((x, y), (doubled, y, dl.sum(doubled * y)))
+        made = planned(lower(program, {}), Storage(), passes, places, results)
+    arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
+    (calls,) = assembled([[Instruction(group, arrays) for group in made.compute]], [NumPy()], Scratch())
+    first, second = np.arange(4.0), np.array([7.0, 5.0, 2.0, 3.0])
+    for place, value in zip(places, (first, second), strict=True):
+        array_of(place)[...] = value
+    for call in calls:
+        call.run()
+    for place, expected in zip(results, (2 * first, second, 2 * first @ second), strict=True):
+        np.testing.assert_array_equal(array_of(place), expected)
