@@ -95,6 +95,7 @@ class Spec:
 
 
 _INT = frozenset({int})
+LARGEST = 2**62  # no array is as large
 
 
 def as_array(value: object, dtype: DTypeLike | None = None) -> Array:
@@ -137,15 +138,20 @@ def as_shape(shape: Iterable[Dimension]) -> Shape:
     """The shape, checked: sizes from 0 up, or names.
 
     Raises:
-        GraphError: a dimension is negative, empty, or neither an integer nor a name.
+        GraphError: a dimension is negative, beyond memory, or neither an integer nor a name of letters,
+            digits and _.
     """
     checked: list[Dimension] = []
     for dimension in shape:
         if isinstance(dimension, Product):
             checked.append(dimension)
-        elif isinstance(dimension, str) and dimension:
+        elif isinstance(dimension, str) and dimension.isidentifier():
             checked.append(str(dimension))
-        elif isinstance(dimension, int | np.integer) and not isinstance(dimension, bool) and dimension >= 0:
+        elif (
+            isinstance(dimension, int | np.integer)
+            and not isinstance(dimension, bool)
+            and 0 <= dimension < LARGEST
+        ):
             checked.append(int(dimension))
         else:
             fix = 'give a size from 0 up, or a name such as "batch" for what each run decides'

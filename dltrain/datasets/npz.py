@@ -53,15 +53,20 @@ class Npz(Dataset, name="npz"):
         inputs, targets = f"x_{part}", f"y_{part}"
         return Examples(
             inputs=read_npz_array(self.path, inputs),
-            targets=read_npz_array(self.path, targets) if self.has_targets else None,
+            targets=_numbers(read_npz_array(self.path, targets)) if self.has_targets else None,
             inputs_source=f"{inputs} in {self.path}",
             targets_source=f"{targets} in {self.path}",
             files=files,
         )
 
 
+def _numbers(targets: NDArray[Any]) -> NDArray[Any]:
+    """The targets, with truths as 0 and 1."""
+    return targets.view(np.uint8) if targets.dtype == np.bool_ else targets
+
+
 def read_npz_array(path: str | os.PathLike[str], name: str) -> NDArray[Any]:
-    """The numeric array `name` of the `.npz` file at `path`, in the file's byte order.
+    """The array `name` of the `.npz` file at `path`, of numbers or truths, in the file's byte order.
 
     As `numpy.load`, but sizes are checked before anything is allocated, pickled objects are not known, and an
     array that is stored without compression, in C order, is memory-mapped, see `map_array`, once its checksum
@@ -102,8 +107,9 @@ def _read_entry(file: BinaryIO, archive: zipfile.ZipFile, entry: zipfile.ZipInfo
         if version not in HEADER_READERS:
             raise Damage(f"version {version} of the .npy format")
         shape, fortran_order, dtype = HEADER_READERS[version](member)
-        if dtype.kind not in "uif":
-            raise Damage(f"an array of {dtype}, not of numbers")
+        if dtype.kind not in "uifb":
+            what, fix = f"an array of {dtype}, not of numbers", "save its values as integers or floats"
+            raise DataError(what, where=f"{entry.filename.removesuffix('.npy')} in {file.name}", fix=fix)
         if min(shape, default=0) <= 0:
             raise Damage(f"it is empty or no list of examples: {promise(shape, dtype)}")
         start = member.tell()

@@ -56,14 +56,17 @@ class TopKAccuracy(Mean, name="top_k_accuracy"):
         default = type(self).model_fields["k"].default
         return self.component_name if self.k == default else f"top_{self.k}_accuracy"
 
-    def each(self, prediction: Prediction, target: Tensor) -> Tensor:
-        assert isinstance(prediction, Categorical)
-        scores, classes = prediction.scores, prediction.classes
+    def check_prediction(self, prediction: type[Prediction], target: Target, key: Key) -> None:
+        super().check_prediction(prediction, target, key)
+        classes = target.output_shape[-1]
         if self.k > classes:
             why, fix = f"k is {self.k}, but there are {classes} classes", f"set k to {classes} or less"
-            raise self.misfit("data set", Key("metrics"), TARGET, why=why, fix=fix)
-        label = ops.expand_dims(target, -1)
-        numbers = constant(range(classes))
+            raise self.misfit("data set", key, TARGET, why=why, fix=fix)
+
+    def each(self, prediction: Prediction, target: Tensor) -> Tensor:
+        assert isinstance(prediction, Categorical)
+        scores, label = prediction.scores, ops.expand_dims(target, -1)
+        numbers = constant(range(prediction.classes))
         its_score = ops.max(
             ops.where(ops.equal(numbers, label), scores, float("-inf")), axis=-1, keepdims=True
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from fractions import Fraction
 from math import nan
 from typing import Any, ClassVar
 
@@ -46,7 +47,7 @@ class Mae(_OfFeatures, name="mae"):
 
 class R2(Metric, name="r2"):
     """Coefficient of determination, 1 - sum (y - t)^2 / sum (t - mean t)^2, the mean over the features
-    (Wright, 1921). Features whose targets are all equal but for rounding do not count; without others, nan.
+    (Wright, 1921). Features whose targets are all equal do not count; without others, nan.
     """
 
     higher_is_better: ClassVar[bool] = True
@@ -55,11 +56,20 @@ class R2(Metric, name="r2"):
     def sums(self, prediction: Prediction, target: Tensor) -> Sequence[Tensor]:
         t = ops.cast(target, "float64")
         error = ops.square(ops.cast(prediction.value, "float64") - t)
-        return [ops.sum(x, axis=0) for x in (error, t, ops.square(t), ones_like(t))]
+        square = ops.square(t)  # exact, of a float32; so are sums of either half of its digits (Dekker 1971)
+        spread = square * (2.0**29 + 1)
+        high = spread - (spread - square)
+        return [ops.sum(x, axis=0) for x in (error, t, high, square - high, ones_like(t))]
 
     def figure(self, *totals: Any) -> float | Array:
-        error, total, square, count = map(np.asarray, totals)
-        variation = square - total**2 / count
-        varies = variation > 1e-12 * square
-        shares = 1 - error[varies] / variation[varies]
+        error, *exact = map(np.ravel, totals)
+        variation = np.array([_variation(*map(Fraction, numbers)) for numbers in zip(*exact, strict=True)])
+        shares = 1 - error[variation > 0] / variation[variation > 0]
         return float(shares.mean()) if shares.size else nan
+
+
+def _variation(total: Fraction, high: Fraction, low: Fraction, count: Fraction) -> float:
+    """sum (t - mean t)^2 = sum t^2 - (sum t)^2 / n, which in floating point would lose all digits of a
+    spread that is small beside the mean.
+    """
+    return float(high + low - total**2 / count)

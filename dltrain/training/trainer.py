@@ -182,13 +182,18 @@ def check_watched(network: Network, data: Data) -> None:
     """
     train = network.config.train
     for key, watch in (("keep_best", train.keep_best), ("early_stopping", train.early_stopping)):
-        if watch is not None and watch.metric not in network.scalars:
-            raise ConfigError(
-                f"train.{key} watches {watch.metric!r}, which is not computed",
-                where=Key("train", key, "metric"),
-                why=f"the figures are {', '.join(network.scalars)}",
-                fix="use one of them, or add the metric to 'metrics'",
-            )
+        if watch is None or watch.metric in network.scalars:
+            continue
+        if watch.metric in network.figures:
+            wrong, fix = "is an array, not one number", "use one of them"
+        else:
+            wrong, fix = "is not computed", "use one of them, or add the metric to 'metrics'"
+        raise ConfigError(
+            f"train.{key} watches {watch.metric!r}, which {wrong}",
+            where=Key("train", key, "metric"),
+            why=f"the figures are {', '.join(network.scalars)}",
+            fix=fix,
+        )
     if train.early_stopping and "validation" not in data.splits:
         raise ConfigError(
             "early stopping needs a validation split",

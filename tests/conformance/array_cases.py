@@ -87,6 +87,14 @@ SLICES = [
         label="index",
     ),
     Case(
+        "slice",
+        lambda x: ops.concat([x, x[1::4], x[::5]], 0),
+        lambda x: np.concatenate([x, x[1::4], x[::5]]),
+        Slice,
+        [[(5,)], [(3, 2)]],
+        label="one step",
+    ),
+    Case(
         "Unslice",
         lambda x: Unslice((((1, None, 2), 0),), (5, 2))(x),
         lambda x: np.array([[0, 0], [x[0], 0], [0, 0], [x[1], 0], [0, 0]]),
@@ -115,6 +123,14 @@ SLICES = [
         lambda *arrays: np.array([list(chain(*some)) for some in zip(*arrays, strict=True)]),
         Concat,
         [[("batch", 2), ("batch", 1), ("batch", 3)], [(2, 2)], [(1, 1), (1, 1)], [(2, 0), (2, 1)]],
+    ),
+    Case(
+        "concat",
+        lambda x, y: ops.concat([x * 2.0, y * y], axis=-1),
+        lambda x, y: np.concatenate([x * 2, y * y], axis=-1),
+        Concat,
+        [[("batch", 2), ("batch", 1)], [(0, 3), (0, 2)], [(2, 0, 3), (2, 0, 2)]],
+        label="computed",
     ),
     Case(
         "pack",

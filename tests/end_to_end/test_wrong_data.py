@@ -59,11 +59,11 @@ def with_inputs(change: Callable[[Any], Any], *parts: str) -> Callable[[Arrays],
         ),
         (
             with_labels(lambda y: y.astype(str)),
-            f"damaged .npz file: data.npz: y_train: an array of <U21, not of numbers; {AGAIN}",
+            "an array of <U21, not of numbers: y_train in data.npz; save its values as integers or floats",
         ),
         (
             with_labels(lambda y: np.array([{}] * 50)),
-            f"damaged .npz file: data.npz: y_train: an array of object, not of numbers; {AGAIN}",
+            "an array of object, not of numbers: y_train in data.npz; save its values as integers or floats",
         ),
         (
             with_labels(lambda y: y[0]),

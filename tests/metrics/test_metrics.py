@@ -216,11 +216,19 @@ def test_r2() -> None:
     assert evaluated(R2(), Point, TARGET, TARGET) == 1.0
     means = np.broadcast_to(t.mean(0), t.shape)
     assert evaluated(R2(), Point, means, t) == pytest.approx(0, abs=1e-12)
-    some = t.copy()
+    some = TARGET.copy()
     some[:, 0] = 0.1  # their targets are all equal
     expected = (1 - ((y - t) ** 2).sum(0) / ((t - t.mean(0)) ** 2).sum(0))[1].mean()
     assert evaluated(R2(), Point, y, some) == pytest.approx(expected, rel=1e-9)
     assert math.isnan(evaluated(R2(), Point, y[:, 0], some[:, 0]))
+
+
+@pytest.mark.parametrize("mean", [1e3, 1e6, 1.6e7, -1e6])
+def test_r2_where_the_mean_is_large_beside_the_spread(mean: float) -> None:
+    t = (mean + 10 * RNG.normal(size=(500, 3))).astype(np.float32)
+    y, exact = t + RNG.normal(size=(500, 3)).astype(np.float32), t.astype(np.float64)
+    expected = (1 - ((y - exact) ** 2).sum(0) / ((exact - exact.mean(0)) ** 2).sum(0)).mean()
+    assert evaluated(R2(), Point, y, t) == pytest.approx(expected, rel=1e-6)
 
 
 def test_wrong_keys_are_refused() -> None:

@@ -300,6 +300,12 @@ def test_a_figure_to_watch_that_is_not_computed(data: Path, setting: dict[str, s
         Run(parsed(softmax_config(data, **setting)))
 
 
+def test_an_array_cannot_be_watched(data: Path) -> None:
+    text = softmax_config(data, keep_best="{metric: confusion_matrix}") + "metrics: [confusion_matrix]\n"
+    with pytest.raises(ConfigError, match="'confusion_matrix', which is an array, not one number"):
+        Run(parsed(text))
+
+
 def test_early_stopping_without_validation(data: Path) -> None:
     text = softmax_config(data, early_stopping="{patience: 1}").replace(
         "validation_size: 10", "validation_size: 0"

@@ -16,7 +16,7 @@ from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.bases import operand, require_number
 from dltrain.autodiff.ops.logic import cast
-from dltrain.autodiff.spec import Array, Spec, as_dtype, normalize_axis
+from dltrain.autodiff.spec import Array, Spec, as_dtype, as_shape, normalize_axis
 from dltrain.errors import GraphError
 
 __all__ = ["gather", "one_hot", "scatter_add", "take_along_axis"]
@@ -117,7 +117,7 @@ def scatter_add(
     """
     tensor = operand(updates)
     with tensor.graph:
-        return ScatterAdd(normalize_axis(axis, tensor.spec.rank + 1), size)(
+        return ScatterAdd(normalize_axis(axis, tensor.spec.rank + 1), *as_shape([size]))(
             tensor, as_tensor(indices), name=name
         )
 

@@ -7,7 +7,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -177,8 +177,9 @@ def _cuts(keys: Sequence[Key], sizes: tuple[int, ...]) -> tuple[int, list[range]
     ]
     cut = {axis for each in taken for axis, numbers in enumerate(each) if len(numbers) < sizes[axis]} or {0}
     axis = min(cut)
-    ranges = [each[axis] for each in taken]
-    if len(cut) > 1 or any(numbers.step > 1 and len(numbers) > 1 for numbers in ranges):
+    parts = (each[axis] for each in taken)
+    ranges = [part if len(part) > 1 else range(part.start, part.start + len(part)) for part in parts]
+    if len(cut) > 1 or any(numbers.step > 1 for numbers in ranges):
         return None
     if builtins.sum(len(covering) for *_, covering in _stretches(ranges, sizes[axis])) > 4 * len(keys):
         return None
@@ -231,12 +232,12 @@ class Concat(Join):
         return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
 
     def parts(self, out: Layout, shapes: Sequence[tuple[int, ...]]) -> Sequence[Layout]:
-        places = []
-        start = 0
-        for shape in shapes:
-            places.append(Layout(shape, out.strides, out.offset + start * out.strides[self.axis]))
-            start += shape[self.axis]
-        return places
+        ends = accumulate(shape[self.axis] for shape in shapes)
+        stretches = (
+            builtins.slice(end - shape[self.axis], end) for shape, end in zip(shapes, ends, strict=True)
+        )
+        whole = [builtins.slice(None)] * len(out.shape)
+        return [out.part([*whole[: self.axis], part, *whole[self.axis + 1 :]]) for part in stretches]
 
     def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         parts: list[Tensor | None] = []
