@@ -1,6 +1,6 @@
 """Products of vectors with derivatives, without the matrices: u J, J v, H v, G v; and J itself, by rows.
 
-All are graph made of gradients: what has a gradient has them, and they can be differentiated again. Each
+All are graph made of gradients: what has a gradient has them, and they can be differentiated again. A product
 takes a few times as long as the outputs themselves, whatever the dimensions.
 """
 
@@ -33,7 +33,7 @@ def vjp(outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequenc
         GraphError: a tensor is not float, or a cotangent does not fit its output.
         NotDifferentiableError: an op on the way has no derivative; the message names it.
     """
-    _require_like(outputs, cotangents, "cotangent")
+    require_like(outputs, cotangents, "cotangent")
     require_float(*inputs)
     if not outputs or not inputs:
         return _or_zeros([None] * len(inputs), inputs)
@@ -58,7 +58,7 @@ def jvp(outputs: Sequence[Tensor], inputs: Sequence[Tensor], tangents: Sequence[
         GraphError: a tensor is not float, or a tangent does not fit its input.
         NotDifferentiableError: an op on the way has no derivative; the message names it.
     """
-    _require_like(inputs, tangents, "tangent")
+    require_like(inputs, tangents, "tangent")
     if not outputs:
         return []
     with outputs[0].graph, name_scope("jvp"):
@@ -81,8 +81,12 @@ def jacobian(output: Tensor, x: Tensor) -> Tensor:
     require_float(output, x)
     size = prod(output.spec.sizes)
     with output.graph, name_scope("jacobian"):
-        units = as_tensor(np.eye(size).reshape(size, *output.spec.sizes), output.dtype)
-        _, rows = scan(lambda _, unit: ((), vjp([output], [x], [unit])), (), units)
+
+        def row(_: tuple[()], place: Tensor) -> tuple[tuple[()], list[Tensor]]:
+            unit = ops.reshape(ops.one_hot(place, size, output.dtype), output.shape)
+            return (), vjp([output], [x], [unit])
+
+        _, rows = scan(row, (), as_tensor(np.arange(size)))
         return ops.reshape(rows[0], (*output.shape, *x.shape))
 
 
@@ -102,7 +106,7 @@ def hessian_vector_product(loss: Tensor, wrt: Sequence[Tensor], vectors: Sequenc
     Raises:
         GraphError, NotDifferentiableError: as of `jvp`.
     """
-    _require_like(wrt, vectors, "vector")
+    require_like(wrt, vectors, "vector")
     require_float(loss)
     with loss.graph, name_scope("hessian_vector_product"):
         return vjp(_or_zeros(gradients(loss, wrt), wrt), wrt, vectors)
@@ -133,7 +137,7 @@ def gauss_newton_vector_product(
         return vjp(outputs, wrt, hessian_vector_product(loss, outputs, moved))
 
 
-def _require_like(tensors: Sequence[Tensor], vectors: Sequence[Tensor], kind: str) -> None:
+def require_like(tensors: Sequence[Tensor], vectors: Sequence[Tensor], kind: str) -> None:
     """
     Raises:
         GraphError: there is not one vector of each tensor's spec, or one is not float.

@@ -25,7 +25,7 @@ def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
         GraphError: it is none of float32, float64, int64, bool, uint8.
     """
     try:
-        found = np.dtype(dtype)
+        found = np.dtype(np.dtype(dtype).type)  # in this machine's byte order
     except TypeError as error:
         raise GraphError(f"unknown dtype {dtype!r}", fix=f"use one of {_names(DTYPES)}") from error
     if found not in DTYPES:

@@ -33,5 +33,6 @@ def substituted(tensors: Sequence[Tensor], values: Mapping[Tensor, Tensor]) -> l
             with node.graph, source(node.source):
                 name = node.name.rpartition("/")[-1]
                 outputs = node.op.apply(*[found.get(tensor, tensor) for tensor in node.inputs], name=name)
-            found = dict(zip(node.outputs, outputs, strict=True)) | found
+            for tensor, output in zip(node.outputs, outputs, strict=True):
+                found.setdefault(tensor, output)
     return [found.get(tensor, tensor) for tensor in tensors]

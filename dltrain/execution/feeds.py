@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dltrain.autodiff.dimensions import Product, bound, names_of, size_of
+from dltrain.autodiff.dimensions import bound, names_of, size_of
 from dltrain.autodiff.graph import Tensor, TensorLike
 from dltrain.autodiff.spec import Array, as_array
 from dltrain.errors import GraphError
@@ -34,11 +34,13 @@ def bound_sizes(inputs: Sequence[Tensor], arrays: Sequence[Array]) -> dict[str, 
         for tensor, array in zip(inputs, arrays, strict=True)
         for dimension, size in zip(tensor.shape, array.shape, strict=True)
     ]
-    for dimension, size, tensor in sorted(fed, key=lambda each: isinstance(each[0], Product)):
+    # Names first, then products of few: what these leave open, others may have told by then.
+    for dimension, size, tensor in sorted(fed, key=lambda each: len(set(names_of([each[0]])))):
         rest = bound(dimension, sizes)
-        names, factor = list(names_of([rest])), size_of([rest])
-        if len(names) == 1 and size % factor == 0:
-            sizes[names[0]], first[names[0]] = size // factor, tensor
+        names, factor = names_of([rest]), size_of([rest])
+        if len(names) == 1 and (root := _root(size, factor, names.total())) is not None:
+            ((name, _),) = names.items()
+            sizes[name], first[name] = root, tensor
         elif rest != size:
             other = next((first[name] for name in names_of([dimension]) if name in first), tensor)
             raise GraphError(
@@ -47,6 +49,12 @@ def bound_sizes(inputs: Sequence[Tensor], arrays: Sequence[Array]) -> dict[str, 
                 where=tensor.source,
             )
     return sizes
+
+
+def _root(size: int, factor: int, power: int) -> int | None:
+    """x where `factor * x**power == size`; None where there is no such integer."""
+    root = round((size / factor) ** (1 / power))
+    return root if factor * root**power == size else None
 
 
 def _as_fed(value: TensorLike, tensor: Tensor) -> Array:

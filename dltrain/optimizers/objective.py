@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dltrain.autodiff.gradients import gradients
 from dltrain.autodiff.graph import Tensor, Variable
-from dltrain.autodiff.products import gauss_newton_vector_product, hessian_vector_product
+from dltrain.autodiff.products import gauss_newton_vector_product, hessian_vector_product, require_like, vjp
 from dltrain.autodiff.substitution import substituted
 from dltrain.errors import GraphError
 
@@ -22,6 +22,8 @@ class Objective:
         penalty: the part of the loss that does not go through `outputs`; default none.
 
     Attributes:
+        loss: as given.
+        variables: the parameters.
         gradient: of the loss, for each variable a tensor of its spec.
 
     Raises:
@@ -60,18 +62,19 @@ class Objective:
             values: for each variable a tensor of its spec.
 
         Raises:
-            GraphError: a value is of another spec.
+            GraphError: there is not one value of each variable's spec.
         """
+        require_like(self.variables, values, "value")
         (loss,) = substituted([self.loss], dict(zip(self.variables, values, strict=True)))
         return loss
 
     def hessian_product(self, vectors: Sequence[Tensor]) -> list[Tensor]:
-        """H v, H the Hessian of the loss; see `hessian_vector_product`.
+        """H v, H the Hessian of the loss: u J, u = v, of the gradient, since H is symmetric.
 
         Arguments:
             vectors: v, for each variable a tensor of its spec.
         """
-        return hessian_vector_product(self.loss, self.variables, vectors)
+        return vjp(self.gradient, self.variables, vectors)
 
     def gauss_newton_product(self, vectors: Sequence[Tensor]) -> list[Tensor]:
         """G v, with G = J^T H J + P: J the Jacobian of the outputs, H the Hessian of the loss in them, P that

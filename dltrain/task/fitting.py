@@ -8,7 +8,7 @@ from typing import ClassVar
 from dltrain.config import Component
 from dltrain.places import Key
 from dltrain.task.prediction import Prediction
-from dltrain.task.target import KINDS, Target
+from dltrain.task.target import Target
 
 TARGET, MODEL = Key("dataset", "target"), Key("model")
 
@@ -37,7 +37,7 @@ class TaskPart(Component):
         """
         if isinstance(target, self.targets):
             return
-        kinds = [each.kind for each in KINDS if issubclass(each, self.targets)]
+        kinds = [kind for kind, each in Target.kinds.items() if issubclass(each, self.targets)]
         others = [name for name, cls in self._others() if isinstance(target, cls.targets)]
         why = f"the {self.component_kind} is for a target of {_one_of(kinds)}, but the target is {target}"
         fix = f"set dataset.target to {_one_of(kinds)}"

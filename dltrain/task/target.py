@@ -25,12 +25,20 @@ class Target(ABC):
         is_input: whether it is the input itself.
     """
 
+    kinds: ClassVar[dict[str, type[Target]]] = {}
+    """The classes by their word."""
+
     shape: tuple[int, ...]
     kind: ClassVar[str]
     dtype: ClassVar[np.dtype[Any]]
     prediction: ClassVar[type[Prediction]] = Point
     predictions: ClassVar[tuple[type[Prediction], ...]] = (Prediction,)
     is_input: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "kind" in vars(cls):
+            Target.kinds[cls.kind] = cls
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -125,9 +133,6 @@ class InputTarget(FloatTarget):
         return inputs
 
 
-KINDS: tuple[type[Target], ...] = (LabelTarget, PositionsTarget, MultiLabelTarget, NumbersTarget, InputTarget)
-
-
 def read_target(value: object) -> Target:
     """The target that plain data describe, or that `value` is.
 
@@ -136,10 +141,9 @@ def read_target(value: object) -> Target:
     """
     if isinstance(value, Target):
         return value
-    kinds = {each.kind: each for each in KINDS}
     try:
         keys = dict(value)  # type: ignore[call-overload]
-        cls = kinds[keys.pop("kind")]
+        cls = Target.kinds[keys.pop("kind")]
         target = cls(**{**keys, "shape": tuple(keys.get("shape", ()))})
     except (KeyError, TypeError, ValueError):
         raise ValueError("no target") from None

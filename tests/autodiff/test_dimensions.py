@@ -72,3 +72,27 @@ def test_a_fed_tensor_of_merged_dimensions_binds_its_name():
             session.run(dl.sum(rows), {rows: np.ones(5)})
         with pytest.raises(GraphError, match="batch\\*2 is 6 in x"):
             session.run(dl.sum(rows) + dl.sum(x), {x: np.ones((3, 2)), rows: np.ones(4)})
+
+
+def test_a_fed_product_tells_its_names_as_far_as_it_can():
+    with dl.Graph():
+        square = dl.reshape(dl.placeholder("float32", ("batch", "batch")), (-1,))
+        double = dl.reshape(dl.placeholder("float32", ("batch", 2)), (-1,))
+        other = dl.reshape(dl.placeholder("float32", ("batch", "time")), (-1,))
+        session = dl.Session()
+        assert len(session.run(square, {square: np.ones(9)})) == 9
+        assert len(session.run(other, {other: np.ones(6), double: np.ones(4)})) == 6
+        with pytest.raises(GraphError, match=r"batch\*batch is batch\*batch in .* but 7 in"):
+            session.run(square, {square: np.ones(7)})
+        with pytest.raises(GraphError, match=r"batch\*time is 4\*time|batch\*time is time\*4"):
+            session.run(other, {other: np.ones(6), double: np.ones(8)})
+
+
+def test_where_there_are_no_numbers_names_need_not_be_kept():
+    with dl.Graph():
+        x = dl.placeholder("float32", ("batch", 0, 4), "x")
+        w = dl.Variable(np.ones((4, 5), np.float32))
+        loss = dl.sum(dl.reshape(x, (-1, 4)) @ w) + dl.sum(x @ w)
+        found = dl.Session().run([x @ w, *dl.gradients(loss, [w])], {x: np.ones((2, 0, 4))})
+        assert [value.shape for value in found] == [(2, 0, 5), (4, 5)]
+        assert not found[1].any()

@@ -60,6 +60,7 @@ def test_errors_name_op_specs_and_place():
 
 def test_python_values_get_the_default_dtypes():
     assert dl.constant(1.5).dtype == "float32"
+    assert dl.constant(np.arange(3, dtype=">f4")).dtype == "float32"
     assert dl.constant(2).dtype == "int64"
     assert dl.constant(True).dtype == "bool"
     assert dl.constant(np.float64(1.5)).dtype == "float64"

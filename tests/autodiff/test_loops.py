@@ -1,5 +1,7 @@
 """Loops: the same values and derivatives as their turns written out, compiled once whatever the length."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -277,6 +279,34 @@ def test_a_named_length_is_known_without_elements_and_outputs(kernels):
         assert session.run([last, dl.sum(x)], {x: np.ones((5, 2))}) == [5, 10]
         with pytest.raises(GraphError, match=r"the length steps of scan has no size: .*test_loops.py"):
             session.run(unfed)
+
+
+def test_states_may_be_a_named_tuple():
+    class State(NamedTuple):
+        sum: dl.Tensor
+        last: dl.Tensor
+
+    with dl.Graph():
+        x = dl.constant(np.array([3.0, 4.0, 8.0]))
+        zero = dl.constant(np.float64(0))
+        last, sums = dl.scan(lambda s, e: (State(s.sum + e, e), s.sum), State(zero, zero), x)
+        found = dl.Session().run([last.sum, last.last, sums])
+        assert found[:2] == [15, 8]
+        assert found[2].tolist() == [0, 3, 7]
+
+
+def test_random_numbers_of_turns_are_drawn_before_the_loop_or_by_their_number():
+    with dl.Graph():
+
+        def noisy(turn, _):
+            return turn + 1, dl.random_uniform((2,), step=turn)
+
+        with pytest.raises(GraphError, match=r"random_normal in the body of a loop: .*test_loops.py"):
+            dl.scan(lambda s, _: (s, dl.random_normal((2,))), 0, length=3)
+        with pytest.raises(GraphError, match="give step= a number that the turns count"):
+            dl.scan(lambda s, _: (dl.dropout(s, 0.5), None), dl.constant(np.ones(3)), length=3)
+        _, drawn = dl.scan(noisy, 0, length=3)
+        assert len(np.unique(dl.Session().run(drawn))) == 6
 
 
 def test_what_goes_wrong_in_a_turn_names_its_place():

@@ -73,8 +73,11 @@ def test_elsewhere_dropout_has_the_same_mask() -> None:
 
 def test_a_value_of_another_shape_is_refused() -> None:
     graph, objective = quadratic()
-    with graph, pytest.raises(GraphError, match=r"'y' is float64\[2, 2\], what is to stand in its place"):
-        objective.at([objective.variables[0], constant(np.ones(3))])
+    with graph:
+        with pytest.raises(GraphError, match=r"the value of 'y' float64\[2, 2\] is float64\[3\]"):
+            objective.at([objective.variables[0], constant(np.ones(3))])
+        with pytest.raises(GraphError, match="1 values are given for 2 tensors"):
+            objective.at(objective.variables[:1])
 
 
 def classifier() -> tuple[Graph, Objective, Tensor]:

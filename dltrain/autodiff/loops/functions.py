@@ -188,7 +188,9 @@ def _tensors(structure: Tensors) -> list[Tensor]:
 def _like(structure: Tensors, tensors: Sequence[Tensor]) -> Any:
     if structure is None:
         return None
-    return type(structure)(tensors) if isinstance(structure, tuple | list) else tensors[0]
+    if not isinstance(structure, tuple | list):
+        return tensors[0]
+    return getattr(structure, "_make", type(structure))(tensors)  # a named tuple takes them one by one
 
 
 def _common_graph(tensors: Sequence[Tensor]) -> Graph:

@@ -209,7 +209,15 @@ def dropout(
 
 
 def _add(make: Callable[..., Random], step: Tensor | None, seed: int | None, name: str) -> Tensor:
-    """The node of a random op, whose stream is a hash of the name that the node is going to have."""
+    """The node of a random op, whose stream is a hash of the name that the node is going to have.
+
+    Raises:
+        GraphError: the seed is out of range; or all turns of a loop would draw the same numbers.
+    """
+    if step is None and default_graph().outer is not None:
+        what, why = f"{name} in the body of a loop", "its numbers are of a step, the same in every turn"
+        fix = "give step= a number that the turns count, or draw before the loop, for one turn or for all"
+        raise GraphError(what, where=default_graph().names.place(), why=why, fix=fix)
     step = default_graph().step if step is None else step
     graph = step.graph
     seed = graph.seed if seed is None else seed

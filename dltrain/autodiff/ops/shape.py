@@ -30,7 +30,8 @@ class Reshape(View):
     shape: Shape
 
     def infer(self, x: Spec) -> Spec:
-        if names_of(x.shape) != names_of(self.shape) or size_of(x.shape) != size_of(self.shape):
+        size = size_of(x.shape)
+        if size != size_of(self.shape) or (size and names_of(x.shape) != names_of(self.shape)):
             raise _does_not_fit(x.shape, self.shape)
         return x.with_shape(self.shape)
 

@@ -7,7 +7,8 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from functools import reduce
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -198,16 +199,12 @@ def _stretches(ranges: Sequence[range], size: int) -> list[tuple[int, int, list[
 
 def add_up(tensors: Sequence[Tensor]) -> Tensor:
     """The sum of tensors of one spec; gradients of slices are added into one array of the full size."""
-    slices, total = [tensor for tensor in tensors if isinstance(tensor.op, Unslice)], None
-    if len(slices) > 1:
-        keys = [key for tensor in slices if isinstance(tensor.op, Unslice) for key in tensor.op.keys]
-        parts = [part for tensor in slices for part in tensor.inputs]
-        total = Unslice(tuple(keys), slices[0].shape)(*parts)
-        tensors = [tensor for tensor in tensors if tensor not in slices]
-    for tensor in tensors:
-        total = tensor if total is None else add(total, tensor)
-    assert total is not None
-    return total
+    unslices = [(tensor.op.keys, tensor.inputs) for tensor in tensors if isinstance(tensor.op, Unslice)]
+    if len(unslices) > 1:
+        keys, parts = zip(*unslices, strict=True)
+        total = Unslice(tuple(chain(*keys)), tensors[0].shape)(*chain(*parts))
+        tensors = [total, *(tensor for tensor in tensors if not isinstance(tensor.op, Unslice))]
+    return reduce(add, tensors)
 
 
 @dataclass(frozen=True)
