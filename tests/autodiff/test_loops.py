@@ -340,6 +340,18 @@ def test_a_derivative_within_a_body_goes_through_what_it_captures(kernels):
         dl.check_gradients(last, [a], {a: point})
 
 
+def test_outputs_may_be_what_a_turn_is_given():
+    with dl.Graph():
+        x, c = dl.placeholder("float64", (4, 3), "x"), dl.placeholder("float64", (3,), "c")
+        feeds = {x: np.linspace(0.1, 0.9, 12).reshape(4, 3), c: [0.2, 0.3, 0.4]}
+        for checkpoint in (None, 2):
+            last, given = dl.scan(
+                lambda s, e: (s * c + e * e, (c, e, s)), dl.constant(np.ones(3)), x, checkpoint=checkpoint
+            )
+            loss = dl.sum(last) + sum(dl.sum(dl.sin(stack) * x) for stack in given)
+            dl.check_gradients(loss, [x, c], feeds)
+
+
 def test_an_inner_loop_may_begin_with_what_is_outside():
     """x -> root of x + c, to its fixed point, whose derivative in c is 1 / (2 x - 1)."""
     with dl.Graph():

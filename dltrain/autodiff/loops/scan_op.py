@@ -115,8 +115,8 @@ class Scan(Op):
 
         extended = replace(self, outputs=tuple(dict.fromkeys((*self.outputs, *kept))))
         whole = extended.apply(*node.inputs, name=_last_part(node.name))
-        known = dict(zip((*body.elements, *body.captured), node.inputs[states:], strict=False))
-        known |= dict(zip(extended.outputs, whole[states:], strict=False))
+        known = dict(zip(extended.outputs, whole[states:], strict=False))  # may be given ones, too
+        known |= dict(zip((*body.elements, *body.captured), node.inputs[states:], strict=False))
         known |= {x: u for x, (_, u) in zip(carried_upstreams, used, strict=True)}
         backward = Body(
             body.graph,
