@@ -52,8 +52,7 @@ class MetricsFiles:
     @classmethod
     def create(cls, folder: Path, *, train: Iterable[str], validation: Iterable[str]) -> Self:
         """New files in `folder`, for metrics of these names (such as `loss`) on each split."""
-        columns = [*_FIRST_COLUMNS, *(f"train_{name}" for name in train)]
-        columns += [f"validation_{name}" for name in validation]
+        columns = _columns(train, validation)
         files = cls(folder, columns, new=True)
         files._append_row(columns)
         return files
@@ -66,10 +65,10 @@ class MetricsFiles:
                 (folder / name).unlink(missing_ok=True)
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
-        """The files that are in `folder`, to be cut back by `truncate_to` and continued.
+    def open(cls, folder: Path, *, train: Iterable[str], validation: Iterable[str]) -> Self:
+        """The files that are in `folder`, to be cut back by `truncate_to` and continued; see `create`.
 
-        Raises RunError when one is missing or has no header.
+        Raises RunError when one is missing or has no header, or none with a column for each metric.
         """
         with storage_errors(folder, "cannot read"):
             for name in (_LINES, _TABLE):
@@ -83,6 +82,14 @@ class MetricsFiles:
         header = first_line.decode(errors="replace").rstrip("\n").split(",")
         if tuple(header[: len(_FIRST_COLUMNS)]) != _FIRST_COLUMNS:
             raise damaged_file(folder / _TABLE, "its first line is not its header")
+        if foreign := set(_columns(train, validation)) - set(header):
+            raise RunError(
+                "metric without a column",
+                where=str(folder / _TABLE),
+                why=f"{', '.join(sorted(foreign))} is not in its header",
+                fix="an earlier dltrain, named in run.json, may have called it otherwise and can go on; "
+                "or start a new run",
+            )
         return cls(folder, header, new=False)
 
     def append(
@@ -94,10 +101,7 @@ class MetricsFiles:
         self._files[_LINES].append(json.dumps(line, allow_nan=False).encode() + b"\n")
 
     def append_epoch(self, record: EpochDone, sha256: str | None = None) -> None:
-        """Adds an epoch to both files; `sha256`: see `append`.
-
-        Raises RunError for a metric without a column in `metrics.csv`.
-        """
+        """Adds an epoch to both files; `sha256`: see `append`."""
         row: dict[str, float] = {
             "epoch": record.epoch,
             "step": record.step,
@@ -106,14 +110,6 @@ class MetricsFiles:
         }
         for split, values in (("train", record.train), ("validation", record.validation)):
             row |= {f"{split}_{name}": float(value) for name, value in values.items()}
-        foreign = row.keys() - set(self._columns)
-        if foreign:
-            raise RunError(
-                "metric without a column",
-                where=str(self._files[_TABLE].path),
-                why=f"{', '.join(sorted(foreign))} is not in its header",
-                fix="keep the metrics of the run, or start a new one",
-            )
         self.append(record.step, record.epoch, "train", record.train, sha256)
         if record.validation:
             self.append(record.step, record.epoch, "validation", record.validation)
@@ -167,6 +163,14 @@ class Line:
 
 
 _LINE = TypeAdapter(Line)
+
+
+def _columns(train: Iterable[str], validation: Iterable[str]) -> list[str]:
+    return [
+        *_FIRST_COLUMNS,
+        *(f"train_{name}" for name in train),
+        *(f"validation_{name}" for name in validation),
+    ]
 
 
 def check_length(folder: Path, position: Mapping[str, int]) -> None:

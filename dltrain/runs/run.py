@@ -212,7 +212,7 @@ class Run:
             self.state = saved.counters
             totals = [each.total_steps(examples) for each in (was, self.config)]
             warn_of_other_schedule(self.config.optimizer, self.state.step, *totals)
-            files = MetricsFiles.open(directory.path)
+            files = MetricsFiles.open(directory.path, **self._columns)
             files.truncate_to(saved.files)
         now = describe_environment(self.session.kernels)
         if changed := differences(before, now):
