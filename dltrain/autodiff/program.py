@@ -17,9 +17,11 @@ class Program:
         fetches: tensors whose values a run returns.
         updates: new values of variables, committed last, all or none.
         guards: tensors that must be finite for the commit to happen, besides those of the updates.
+        substitutions: pairs of tensors; the second is computed, and used in place of the first.
     """
 
     inputs: tuple[Tensor, ...] = ()
     fetches: tuple[Tensor, ...] = ()
     updates: Updates = field(default_factory=Updates)
     guards: tuple[Tensor, ...] = ()
+    substitutions: tuple[tuple[Tensor, Tensor], ...] = ()

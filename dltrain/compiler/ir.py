@@ -5,7 +5,7 @@ The user's tensors stay as they are; each node remembers the tensor that it come
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -164,12 +164,21 @@ def lower(program: Program, sizes: Mapping[str, int]) -> Lowered:
     guards = (*program.guards, *updates.guards)
     nodes: dict[Tensor, Node] = {}
     first: dict[GraphNode, Node] = {}  # what computes each of the graph's nodes
-    fed = set(program.inputs)
+    fed, substitutes = set(program.inputs), dict(program.substitutions)
     needed = [*program.fetches, *(value for _, value in updates.pairs), *guards, *program.inputs]
-    for tensor in postorder(needed, lambda tensor: () if tensor in fed else tensor.inputs):
+
+    def sources(tensor: Tensor) -> Sequence[Tensor]:
+        if tensor in fed:
+            return ()
+        return (substitutes[tensor],) if tensor in substitutes else tensor.inputs
+
+    for tensor in postorder(needed, sources):
         if tensor in fed:
             spec = _bound(tensor, sizes)
             nodes[tensor] = Node(Placeholder(spec), (), spec, tensor)
+            continue
+        if tensor in substitutes:
+            nodes[tensor] = nodes[substitutes[tensor]]
             continue
         if tensor.node not in first:
             first[tensor.node] = _lowered(tensor.node, nodes, sizes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from dltrain.autodiff.dimensions import bound
 from dltrain.autodiff.graph import Tensor
@@ -21,6 +22,7 @@ from dltrain.compiler.planning import Planned, planned
 from dltrain.compiler.schedule import Group
 from dltrain.compiler.storage import Storage
 from dltrain.errors import GraphError
+from dltrain.execution.feeds import require_memory
 from dltrain.execution.loops import Loops
 from dltrain.execution.plan import Plan
 
@@ -31,6 +33,7 @@ def compile_plan(
     storage: Storage,
     passes: frozenset[str],
     backends: Sequence[Backend],
+    given: Mapping[Tensor, Array] = MappingProxyType({}),
 ) -> Plan:
     """The plan of a program for one set of sizes.
 
@@ -39,21 +42,26 @@ def compile_plan(
         storage: has memory for all variables of the graph.
         passes: names out of `PASSES`.
         backends: the first that computes an instruction does.
+        given: arrays that are the memory of inputs; see `require_memory`.
 
     Raises:
-        GraphError: a placeholder is not fed, a named dimension has no size, no backend computes an op.
+        GraphError: a placeholder is not fed, a named dimension has no size, an array does not fit, no backend
+            computes an op.
         CompilerError: the C compiler refused.
         StorageError: the cache of native kernels cannot be used.
     """
+    for tensor, array in given.items():
+        require_memory(tensor, array, tensor.spec.bind(sizes).sizes)
+    inputs = [Buffer.of(tensor.spec.bind(sizes), given.get(tensor)) for tensor in program.inputs]
     planner = _Planner(sizes, storage, passes, backends[0].fuses_reductions)
-    made = planner.planned(program)
+    made = planner.planned(program, inputs)
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
     phases = [planner.instructions(groups, made, arrays) for groups in (made.compute, made.commit)]
     scratch = Scratch()
     loops = Loops(backends)
     compute, commit = assembled(phases, [*backends, loops], scratch)
     return Plan(
-        inputs=tuple(arrays[node] for node in made.program.inputs),
+        inputs=tuple(arrays[node] for node in made.program.inputs if node.origin not in given),
         fetches=tuple(arrays[node] for node in made.program.fetches),
         phases=(compute, commit),
         guards=tuple(

@@ -57,6 +57,23 @@ def _root(size: int, factor: int, power: int) -> int | None:
     return root if factor * root**power == size else None
 
 
+def require_memory(tensor: Tensor, array: Array, sizes: tuple[int, ...]) -> None:
+    """
+    Raises:
+        GraphError: the array cannot be the memory of an input of these sizes.
+    """
+    if array.shape != sizes:
+        why = f"it is {tensor.spec}, here of shape {sizes}, and the array's shape is {array.shape}"
+    elif array.dtype != tensor.dtype:  # also where its bytes are in another order
+        why = f"it is {tensor.spec}, and the array of dtype {array.dtype.str!r}"
+    elif not (array.flags.c_contiguous and array.flags.aligned):
+        why = "its numbers do not lie row by row, or not at places that their size divides"
+    else:
+        return
+    fix = f"give np.require(array, {tensor.dtype.name!r}, 'CA')"
+    raise GraphError(f"{tensor.name} cannot lie in the array", where=tensor.source, why=why, fix=fix)
+
+
 def _as_fed(value: TensorLike, tensor: Tensor) -> Array:
     try:
         array = as_array(value, tensor.dtype)

@@ -26,7 +26,7 @@ class Plan:
     """A run in two phases: compute all fetches and new values, then commit the new values, all or none.
 
     Attributes:
-        inputs: arrays to be filled before a run, one for each fed tensor.
+        inputs: arrays to be filled before a run, one for each fed tensor that has no memory of its own.
         fetches: arrays that hold the fetched values after a run, until the next run or commit.
         phases: the calls of the two.
         guards: tensors that must be finite for the commit to happen, with their arrays and summaries.

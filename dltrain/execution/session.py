@@ -1,14 +1,11 @@
-"""Session: the variables' values, and running the graph; Function: one of its programs, compiled."""
+"""Session: the variables' values, and running the graph."""
 
 from __future__ import annotations
 
 import gc
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from math import inf
 from typing import Any, Literal, NoReturn, TypeVar, get_args
-
-import numpy as np
 
 from dltrain.autodiff.graph import Graph, Tensor, TensorLike, Variable, default_graph
 from dltrain.autodiff.program import Program
@@ -23,8 +20,8 @@ from dltrain.compiler.planning import PASSES
 from dltrain.compiler.storage import Storage
 from dltrain.errors import CompilerError, DltrainWarning, GraphError, StorageError
 from dltrain.execution.compile import compile_plan
-from dltrain.execution.feeds import bound_sizes, fed_arrays
 from dltrain.execution.fetches import Fetches, program_of, structured
+from dltrain.execution.function import Function
 from dltrain.execution.lock import SessionLock
 from dltrain.execution.plan import Plan
 
@@ -157,23 +154,29 @@ class Session:
             structure: in which the function returns the program's fetches; default a tuple.
 
         Raises:
-            GraphError: a tensor of the program is not of this session's graph.
+            GraphError: a tensor of the program is not of this session's graph, or cannot stand for another.
         """
         updates = program.updates
-        updated = (tensor for pair in updates.pairs for tensor in pair)
-        for tensor in (*program.fetches, *program.inputs, *program.guards, *updates.guards, *updated):
+        pairs = (tensor for pair in (*updates.pairs, *program.substitutions) for tensor in pair)
+        for tensor in (*program.fetches, *program.inputs, *program.guards, *updates.guards, *pairs):
             if not isinstance(tensor, Tensor) or tensor.graph is not self.graph:
                 is_inner = isinstance(tensor, Tensor) and tensor.graph.outer is not None
                 why = "it is of the body of a loop" if is_inner else ""
                 raise GraphError(f"{tensor!r} is no tensor of this session's graph", why=why)
+        for tensor, other in program.substitutions:
+            if tensor.spec != other.spec:
+                raise GraphError(f"{other.name} {other.spec} cannot stand for {tensor.name} {tensor.spec}")
         return Function(self, program, program.fetches if structure is None else structure)
 
-    def plan(self, program: Program, sizes: Mapping[str, int]) -> Plan:
-        """The program compiled for these sizes of its named dimensions; see `compile_plan` for errors."""
+    def plan(self, program: Program, sizes: Mapping[str, int], given: Mapping[Tensor, Array]) -> Plan:
+        """The program compiled for these sizes of its named dimensions, and these arrays as memory of inputs.
+
+        See `compile_plan` for errors.
+        """
         self._prepare(self.graph.variables)
 
         def compiled() -> Plan:
-            return compile_plan(program, sizes, self._storage, self._passes, self._backends)
+            return compile_plan(program, sizes, self._storage, self._passes, self._backends, given)
 
         was_collecting = gc.isenabled()
         gc.disable()  # it would go through all nodes again and again, half of the time
@@ -258,69 +261,3 @@ class Session:
             initial = variable.initial
             value = self.run(initial) if isinstance(initial, Tensor) else initial
             array_of(self._storage[variable])[...] = value
-
-
-class Function:
-    """A program as a function of its inputs' values; see `Session.compile`.
-
-    Attributes:
-        program: what it computes.
-    """
-
-    def __init__(self, session: Session, program: Program, structure: Fetches) -> None:
-        self._session, self._structure = session, structure
-        self.program = program
-        dimensions = [name for tensor in program.inputs for name in tensor.spec.names]
-        self._dimensions = tuple(dict.fromkeys(dimensions))
-        self._bound: dict[tuple[int, ...], BoundFunction] = {}
-
-    def __call__(self, *values: TensorLike) -> Any:
-        """Run on these values, one for each input; see `Session.run`."""
-        return structured(self._structure, iter(self.results(values)))
-
-    def results(self, values: Sequence[TensorLike]) -> list[Array]:
-        """The values of the program's fetches for these of its inputs; for errors see `Session.run`."""
-        arrays = fed_arrays(self.program.inputs, values)
-        with self._session.lock:
-            plan = self.bind(**bound_sizes(self.program.inputs, arrays)).plan
-            for buffer, array in zip(plan.inputs, arrays, strict=True):
-                np.copyto(buffer, array)
-            return plan.run()
-
-    def bind(self, **sizes: int) -> BoundFunction:
-        """The function for given sizes of the named dimensions, to be fed by filling its own input arrays.
-
-        Compiled when first asked for.
-
-        Raises:
-            GraphError: a named dimension of an input has no size; see `compile_plan` for more.
-        """
-        try:
-            key = tuple([sizes[name] for name in self._dimensions])
-        except KeyError as error:
-            raise GraphError(f"dimension {error} has no size", fix="name it: bind(batch=128)") from None
-        bound = self._bound.get(key)
-        if bound is None:
-            with self._session.lock:
-                plan = self._session.plan(self.program, dict(zip(self._dimensions, key, strict=True)))
-                bound = self._bound.setdefault(key, BoundFunction(self._session, plan, self._structure))
-        return bound
-
-
-class BoundFunction:
-    """A `Function` for one set of sizes.
-
-    Attributes:
-        inputs: arrays, one for each input, to be filled before each call.
-        plan: what it runs.
-    """
-
-    def __init__(self, session: Session, plan: Plan, structure: Fetches) -> None:
-        self._session, self._structure = session, structure
-        self.inputs, self.plan = plan.inputs, plan
-
-    def __call__(self, limit: float = inf) -> Any:
-        """Run on what `inputs` hold; see `Session.run`, and `Plan.run` for the limit."""
-        with self._session.lock:
-            results = self.plan.run(limit)
-        return structured(self._structure, iter(results))

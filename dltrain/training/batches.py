@@ -12,7 +12,7 @@ from dltrain.autodiff.program import Program
 from dltrain.datasets import Split
 from dltrain.errors import DivergedError
 from dltrain.execution import Session
-from dltrain.execution.session import BoundFunction
+from dltrain.execution.function import BoundFunction
 from dltrain.training.divergence import explained, loss_limit
 
 

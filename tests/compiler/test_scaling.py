@@ -12,8 +12,9 @@ import pytest
 
 import dltrain as dl
 from dltrain.backends.c.compiler import find_compiler
+from dltrain.execution.function import BoundFunction
 from dltrain.execution.plan import Plan
-from dltrain.execution.session import BoundFunction, Kernels
+from dltrain.execution.session import Kernels
 from dltrain.optimizers import Adam
 
 NUMPY_ARRAYS = 389047  # the domain in which NumPy tells tracemalloc of the memory of its arrays

@@ -5,10 +5,13 @@
 #include <stdint.h>
 #include <string.h>
 
+enum { AHEAD = 4, CACHE_LINE = 64 };
+
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
 #define INDEX(b, i, j) indices[ALONG ? ((b) * count + (i)) * after + (j) : (i)]
 
-/* p: x, indices, out; n: places in out's axis, in x's axis, numbers behind it, rows of so many in out, rows of a
+/* Slices that are far apart come slowly from memory, so they are asked for some rows ahead.
+   p: x, indices, out; n: places in out's axis, in x's axis, numbers behind it, rows of so many in out, rows of a
    task. */
 int64_t take(char **p, const int64_t *n, int64_t start, int64_t stop) {
   const REAL *const x = (const REAL *)p[0];
@@ -16,8 +19,14 @@ int64_t take(char **p, const int64_t *n, int64_t start, int64_t stop) {
   REAL *restrict const out = (REAL *)p[2];
   for (int64_t row = start * n[4], end = LEAST(stop * n[4], n[3]); row < end; ++row) {
     const int64_t b = row / count, i = row % count;
-    for (int64_t j = 0; j < after; ++j) {
-      const int64_t index = INDEX(b, i, j);
+    if (!ALONG) {
+      const char *const next = (const char *)(x + (b * size + indices[LEAST(i + AHEAD, count - 1)]) * after);
+      for (size_t j = 0; j < after * sizeof *x; j += CACHE_LINE) __builtin_prefetch(next + j);
+      if ((uint64_t)indices[i] >= (uint64_t)size) return 1;
+      memcpy(out + row * after, x + (b * size + indices[i]) * after, after * sizeof *x);
+    }
+    for (int64_t j = 0; ALONG && j < after; ++j) {
+      const int64_t index = indices[row * after + j];
       if ((uint64_t)index >= (uint64_t)size) return 1;
       out[row * after + j] = x[(b * size + index) * after + j];
     }
