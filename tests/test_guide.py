@@ -9,11 +9,19 @@ import pytest
 import dltrain as dl
 from dltrain.autodiff.op import Op
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.errors import GraphError
+from dltrain.costs import CrossEntropy
+from dltrain.errors import DataError, GraphError
+from dltrain.models import SoftmaxRegression
+from dltrain.optimizers import Sgd
+from dltrain.runs.run import Run
 from dltrain.task import Bernoulli
+from dltrain.training.run_config import RunConfig, Train
+from dltrain.training.trainer import Trainer
 
 GUIDE = (Path(__file__).parent.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
-OP, OP_IN_C, BACKEND, OPTIMIZER, METRIC, DATASET = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+OP, OP_IN_C, BACKEND, OPTIMIZER, METRIC, DATASET, SOURCE = re.findall(
+    r"```python\n(.*?)```", GUIDE, flags=re.DOTALL
+)
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +97,32 @@ def test_the_data_set_is_split_and_batched():
         "validation": 56,
         "test": 256,
     }
-    inputs, labels = np.empty((1, 8), np.float32), np.empty(1, np.int64)
-    data.splits["test"].gather(np.array([7]), inputs=inputs, targets=labels)
+    _, labels = data.splits["test"].take(np.array([7]))
     assert labels == [1]
+
+
+def test_the_source_reads_files(tmp_path):
+    names = {"__name__": "guide"}
+    exec(SOURCE, names)
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        for number in range(10):
+            (tmp_path / part / f"{number % 2}-{number}.raw").write_bytes(bytes([100 * (number % 2)] * 64))
+    config = RunConfig(
+        dataset=names["Folder"](path=tmp_path),
+        model=SoftmaxRegression(),
+        cost=CrossEntropy(),
+        optimizer=Sgd(learning_rate=0.1),
+        train=Train(epochs=2, batch_size=4),
+    )
+    run = Run(config)
+    inputs, labels = run.data.splits["test"].arrays()
+    np.testing.assert_array_equal(inputs[:, 0, 0] > 0, labels)
+    trainer = Trainer(
+        run.network, run.training, run.session, run.data, run.state, lambda state, best: tmp_path
+    )
+    *_, epoch, _, _ = trainer.fit()
+    assert epoch.validation["accuracy"] == 1
+    (tmp_path / "test" / "0-0.raw").write_bytes(b"cut")
+    with pytest.raises(DataError, match=r"damaged picture: .*0-0\.raw: it has 3 bytes, not 64"):
+        run.evaluate("test")

@@ -109,13 +109,13 @@ def _totals(report: PlanReport) -> list[str]:
     operations = sum(line.operations for line in report.lines)
     products = f"products    {shown_operations(operations)} in matrix products"
     if seconds := sum(line.seconds for line in report.lines if line.operations):
-        share = seconds / (report.run + report.gather)
-        products += f", at {operations / seconds / 1e9:.1f} GFLOP/s, {share:.0%} of run and gathering"
+        share = seconds / report.run
+        products += f", at {operations / seconds / 1e9:.1f} GFLOP/s, {share:.0%} of the run"
     return [
         f"memory      variables {shown_bytes(report.variables)} ({report.parameters:,} parameters), "
         f"inputs {shown_bytes(report.inputs)}, buffers {shown_bytes(report.buffers)}, "
         f"scratch {shown_bytes(report.scratch)}",
         f"time        {calls} calls take {report.in_calls * 1e6:,.0f} µs, "
-        f"a whole run {report.run * 1e6:,.0f}, gathering the batch {report.gather * 1e6:,.0f}",
+        f"a whole run {report.run * 1e6:,.0f}",
         products,
     ]

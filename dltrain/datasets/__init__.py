@@ -8,6 +8,7 @@ from dltrain.datasets.idx import Idx, read_idx
 from dltrain.datasets.mnist import Mnist
 from dltrain.datasets.npz import Npz, read_npz_array
 from dltrain.datasets.order import epoch_order
+from dltrain.datasets.source import Source
 from dltrain.datasets.split import Split
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Idx",
     "Mnist",
     "Npz",
+    "Source",
     "Split",
     "epoch_order",
     "read_idx",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -18,6 +18,7 @@ from dltrain.config import Component
 from dltrain.datasets.file_digest import FileDigest
 from dltrain.datasets.order import validation_choice
 from dltrain.datasets.reading import described
+from dltrain.datasets.source import DTYPES, ArraySource, Source
 from dltrain.datasets.split import Split
 from dltrain.datasets.targets import READERS, Stored
 from dltrain.errors import ConfigError, DataError
@@ -32,17 +33,22 @@ class Examples:
     """Examples as files hold them.
 
     Attributes:
-        inputs: [examples, *input_shape], uint8 or floating.
+        inputs: [examples, *input_shape], uint8 or floating; or a `Source` of them.
         targets: [examples, ...], as `Dataset.target` says; None when that is the input.
         inputs_source, targets_source: where they come from, for errors.
         files: digests of the files that were read, taken before; empty if they come from none.
     """
 
-    inputs: NDArray[Any]
+    inputs: NDArray[Any] | Source
     targets: NDArray[Any] | None
     inputs_source: str
     targets_source: str
     files: tuple[FileDigest, ...] = ()
+
+    @property
+    def source(self) -> Source:
+        """The inputs."""
+        return self.inputs if isinstance(self.inputs, Source) else ArraySource(self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,38 +124,41 @@ class Dataset(Component, kind="dataset"):
             DataError: a file is missing or damaged, or they do not fit each other.
             ConfigError: `validation_size` leaves nothing to train on.
         """
-        train, test = self.read()
-        for part in (train, test):
-            _check_inputs(part.inputs, part.inputs_source)
-        input_shape = train.inputs.shape[1:]
-        if test.inputs.shape[1:] != input_shape or _is_bytes(test.inputs) != _is_bytes(train.inputs):
-            of_train, of_test = (described(x.shape[1:], x.dtype) for x in (train.inputs, test.inputs))
+        parts = train, test = self.read()
+        sources = train_inputs, test_inputs = [part.source for part in parts]
+        for source, part in zip(sources, parts, strict=True):
+            self._check_inputs(source, part.inputs_source)
+        shape = train_inputs.shape
+        if test_inputs.shape != shape or _is_bytes(test_inputs) != _is_bytes(train_inputs):
+            of_train, of_test = (described(source.shape, source.dtype) for source in sources)
             why = f"an example is {of_test}, but {of_train} in training"
             fix = "bring them to the same shape and type"
             raise DataError("training and test inputs differ", where=test.inputs_source, why=why, fix=fix)
-        target, (train_targets, test_targets) = self._targets([train, test])
-        for part in (train, test):
-            self._check_scale(part)
-        scale = self.input_scale(train.inputs.dtype)
-        choice = validation_choice(len(train.inputs), self._size_of_validation(train))
+        target, (train_targets, test_targets) = self._targets(parts, sources)
+        scale = self.input_scale(train_inputs.dtype)
+        size = self._size_of_validation(len(train_inputs), train.inputs_source)
         splits = {
-            name: Split(train.inputs, train_targets, rows, scale)
-            for name, rows in zip(("train", "validation"), choice, strict=True)
+            name: Split(train_inputs, train_targets, rows, scale)
+            for name, rows in zip(
+                ("train", "validation"), validation_choice(len(train_inputs), size), strict=True
+            )
             if len(rows)
         }
-        splits["test"] = Split(test.inputs, test_targets, np.arange(len(test.inputs)), scale)
+        splits["test"] = Split(test_inputs, test_targets, np.arange(len(test_inputs)), scale)
         files = tuple(dict.fromkeys(train.files + test.files))
-        return Data(splits, input_shape, target, files)
+        return Data(splits, shape, target, files)
 
-    def _targets(self, parts: Sequence[Examples]) -> tuple[Target, list[NDArray[Any] | None]]:
+    def _targets(
+        self, parts: Sequence[Examples], sources: Sequence[Source]
+    ) -> tuple[Target, list[NDArray[Any] | None]]:
         """What is asked for, and the targets of the parts as they are fed; see `load` for errors."""
         found = [Stored(each.targets, each.targets_source) for each in parts if each.targets is not None]
         if not self.has_targets:
-            return InputTarget(parts[0].inputs.shape[1:]), [None for _ in parts]
+            return InputTarget(sources[0].shape), [None for _ in parts]
         target = READERS[self.target](found, self.known_classes)
-        for part, stored in zip(parts, found, strict=True):
-            if len(part.inputs) != len(stored.array):
-                why = f"{len(stored.array)} labels for {len(part.inputs)} inputs in {part.inputs_source}"
+        for part, source, stored in zip(parts, sources, found, strict=True):
+            if len(source) != len(stored.array):
+                why = f"{len(stored.array)} labels for {len(source)} inputs in {part.inputs_source}"
                 fix = "give files that belong together"
                 raise DataError("inputs and labels differ in number", where=stored.source, why=why, fix=fix)
         return target, [stored.array.astype(target.dtype) for stored in found]
@@ -160,47 +169,55 @@ class Dataset(Component, kind="dataset"):
             return self.scale
         return 1 / 255 if dtype == np.uint8 else 1.0
 
-    def _check_scale(self, part: Examples) -> None:
-        """Raises ConfigError when `scale` makes an input infinite."""
-        if self.scale is None or self.scale <= 1 or _is_bytes(part.inputs):
+    def _check_inputs(self, source: Source, where: str) -> None:
+        """
+        Raises:
+            DataError: the inputs are neither bytes, nor floating and finite in float32.
+            ConfigError: `scale` makes one infinite.
+        """
+        if not source.shape:
+            what = "inputs must have a dimension for the examples and others for their values"
+            fix = "reshape them, or name the file of the inputs"
+            why = f"it holds {described((len(source),), source.dtype)}"
+            raise DataError(what, where=where, why=why, fix=fix)
+        if source.dtype not in DTYPES:
+            why = f"they are {source.dtype}"
+            raise DataError("inputs must be uint8 or floating", where=where, why=why, fix="convert them")
+        if _is_bytes(source):
             return
-        largest = max(abs(float(part.inputs.min())), abs(float(part.inputs.max())))
-        if largest * self.scale > float(np.finfo(np.float32).max):
-            what, where = "scale is too large for the inputs", Key("dataset", "scale")
-            why = f"it is {self.scale:g}, and an input in {part.inputs_source} is {largest:g}"
-            raise ConfigError(what, where=where, why=why, fix="lower it")
+        largest = 0.0
+        for start, inputs in _blocks(source):
+            finite = np.isfinite(inputs)
+            if not finite.all():
+                example = start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
+                what, fix = "input that is not finite in float32", "correct or remove the example"
+                raise DataError(what, where=where, why=f"in example {example}", fix=fix)
+            if self.scale is not None and self.scale > 1:
+                largest = max(largest, float(np.abs(inputs).max()))
+        if self.scale is not None and largest * self.scale > float(np.finfo(np.float32).max):
+            why = f"it is {self.scale:g}, and an input in {where} is {largest:g}"
+            key = Key("dataset", "scale")
+            raise ConfigError("scale is too large for the inputs", where=key, why=why, fix="lower it")
 
-    def _size_of_validation(self, train: Examples) -> int:
-        examples = len(train.inputs)
+    def _size_of_validation(self, examples: int, where: str) -> int:
         size = examples // 10 if self.validation_size is None else self.validation_size
         if size >= examples:
-            what, where = "validation_size must leave examples to train on", Key("dataset", "validation_size")
-            why = f"it is {size}, and {train.inputs_source} holds {examples} examples"
-            raise ConfigError(what, where=where, why=why, fix=f"give at most {examples - 1}")
+            what, key = "validation_size must leave examples to train on", Key("dataset", "validation_size")
+            why = f"it is {size}, and {where} holds {examples} examples"
+            raise ConfigError(what, where=key, why=why, fix=f"give at most {examples - 1}")
         return size
 
 
-def _check_inputs(inputs: NDArray[Any], source: str) -> None:
-    """Raises DataError unless the inputs are bytes, or floating and finite in float32."""
-    if inputs.ndim < 2:
-        what = "inputs must have a dimension for the examples and others for their values"
-        fix = "reshape them, or name the file of the inputs"
-        raise DataError(what, where=source, why=f"it holds {described(inputs.shape, inputs.dtype)}", fix=fix)
-    if _is_bytes(inputs):
-        return
-    if inputs.dtype.kind != "f":
-        why = f"they are {inputs.dtype.name}"
-        raise DataError("inputs must be uint8 or floating", where=source, why=why, fix="convert them")
-    # In blocks: the inputs may be mapped from a file that is larger than memory.
-    block = max(1, BLOCK_VALUES // math.prod(inputs.shape[1:]))
-    for start in range(0, len(inputs), block):
+def _blocks(source: Source) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """All inputs, some at a time: they may be more than memory holds. With the number of the first."""
+    size = max(1, BLOCK_VALUES // math.prod(source.shape))
+    for start in range(0, len(source), size):
+        rows = np.arange(start, min(start + size, len(source)))
+        stored = np.empty((len(rows), *source.shape), source.dtype)
+        source.take(rows, stored)
         with np.errstate(over="ignore", invalid="ignore"):  # invalid: signalling NaN
-            finite = np.isfinite(inputs[start : start + block].astype(np.float32, copy=False))
-        if not finite.all():
-            example = start + int(np.argmin(finite.reshape(len(finite), -1).all(axis=1)))
-            what, fix = "input that is not finite in float32", "correct or remove the example"
-            raise DataError(what, where=source, why=f"in example {example}", fix=fix)
+            yield start, stored.astype(np.float32, copy=False)
 
 
-def _is_bytes(inputs: NDArray[Any]) -> bool:
-    return inputs.dtype == np.uint8
+def _is_bytes(source: Source) -> bool:
+    return source.dtype == np.uint8

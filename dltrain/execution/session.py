@@ -13,7 +13,6 @@ from dltrain.autodiff.spec import Array, as_array, whole
 from dltrain.backends.backend import Backend
 from dltrain.backends.c import C
 from dltrain.backends.c.compiler import find_compiler
-from dltrain.backends.c.threads import TakeRows
 from dltrain.backends.memory import array_of
 from dltrain.backends.numpy import NumPy
 from dltrain.compiler.planning import PASSES
@@ -43,9 +42,6 @@ class Session:
         threads: how many native kernels use; default as many as BLAS has been given when the session is made.
         backends: who computes, in place of what `kernels` says; of an op the first that can.
 
-    Attributes:
-        take_rows: what gathers examples that are stored as bytes, for `Split.gather`; None: NumPy does.
-
     Raises:
         GraphError: an unknown pass, unknown kernels, no thread, or what is no backend.
         CompilerError: "native" kernels, and no C compiler, or one that refuses.
@@ -74,9 +70,8 @@ class Session:
         self._passes = passes
         self._may_fall_back = kernels == "auto" and backends is None
         self._backends: Sequence[Backend] = backends or [NumPy()]
-        self.take_rows: TakeRows | None = None
         if backends is None and kernels != "numpy" and (c := self._or_numpy(lambda: self._native(threads))):
-            self._backends, self.take_rows = [c, NumPy()], c.take_rows
+            self._backends = [c, NumPy()]
         self._storage = Storage()
         self._functions: dict[Program, Function] = {}  # of `run`
         self.lock = SessionLock()

@@ -59,8 +59,8 @@ class PlanReport:
     Attributes:
         kernels: "native" or "numpy".
         parameters: how many trainable numbers the model has.
-        variables, inputs, buffers, scratch: bytes of all variables, and of the plan's memory.
-        gather: seconds to gather the batch.
+        variables, inputs, buffers, scratch: bytes of all variables, and of the plan's memory; without stored
+            examples.
         run: seconds of a whole run of the plan, which holds those of all lines.
         source: the generated C; empty if there is none.
     """
@@ -74,7 +74,6 @@ class PlanReport:
     inputs: int
     buffers: int
     scratch: int
-    gather: float
     run: float
     source: str
 
@@ -98,8 +97,9 @@ def report_plan(run: Run, mode: Mode) -> PlanReport:
     function, size = batch_function(run, mode)
     index = np.arange(min(size, len(split)))
     values = session.state()
-    function(split, index)  # whatever is wrong is told by this
-    plan = function.bound(len(index)).plan
+    (batch,) = function.batches(split, [index])
+    function(batch)  # whatever is wrong is told by this
+    plan = function.bound(split, len(index)).plan
     seconds, whole = _least_times(plan, restore=lambda: session.load_state(values))
     return PlanReport(
         mode=mode,
@@ -111,7 +111,6 @@ def report_plan(run: Run, mode: Mode) -> PlanReport:
         inputs=sum(array.nbytes for array in plan.inputs),
         buffers=plan.buffers,
         scratch=plan.scratch,
-        gather=min(_seconds(lambda: function.gather(split, index)) for _ in range(FEWEST_REPETITIONS)),
         run=whole,
         source=plan.source,
     )
@@ -121,9 +120,10 @@ def batch_function(run: Run, mode: Mode) -> tuple[BatchFunction, int]:
     """What `fit` does with a batch, and how many examples a full one has."""
     config, network = run.config.train, run.network
     if mode == "training":
-        return BatchFunction(run.session, run.training), config.batch_size
-    evaluating = network.evaluating(network.figures)
-    return BatchFunction(run.session, evaluating), config.evaluation_batch_size
+        program, size = run.training, config.batch_size
+    else:
+        program, size = network.evaluating(network.figures), config.evaluation_batch_size
+    return BatchFunction(run.session, network, program, size), size
 
 
 def operations_of(nodes: Iterable[Node]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 
 from dltrain.inspection.plan import batch_function, operations_of
@@ -24,7 +23,7 @@ class PlanResources:
 
     Attributes:
         batches: how many of them the split has.
-        bytes: of inputs, buffers and scratch, and of a batch as it is stored.
+        bytes: of inputs, buffers and scratch, and of the memory that batches are read into, if they are.
         operations: floating-point operations of the matrix products, a batch.
     """
 
@@ -114,10 +113,10 @@ def measure_resources(config: RunConfig) -> tuple[Run, Resources]:
     plans = {split: _plans(run, split) for split in data.splits}
     compiled = process_memory()
     state = run.session.state()
-    arrays = {id(array): array for split in data.splits.values() for array in split.stored}  # they share some
+    stored = [held for split in data.splits.values() for held in (split.source, split.targets, split.rows)]
     resources = Resources(
         variables=sum(value.nbytes for value in state.values()),
-        data=sum(array.nbytes for array in arrays.values()),
+        data=sum({id(held): held.nbytes for held in stored if held is not None}.values()),  # they share some
         plans=plans,
         checkpoint=sum(len(part) for part in array_parts(state)),
         peak=None,
@@ -151,14 +150,15 @@ def process_memory() -> tuple[int, int] | None:
 def _plans(run: Run, split: str) -> tuple[PlanResources, ...]:
     """The plans of training on a split, or of evaluating it."""
     function, size = batch_function(run, "training" if split == "train" else "evaluation")
-    inputs = run.data.splits[split].stored[0]
-    batches, last = divmod(len(run.data.splits[split]), size)
+    examples = run.data.splits[split]
+    read_into = function.memory(examples).nbytes
+    batches, last = divmod(len(examples), size)
     plans = []
     for batch, count in ((size, batches), (last, 1)):
         if batch and count:
-            plan = function.bound(batch).plan
+            plan = function.bound(examples, batch).plan
             nodes = dict.fromkeys(node for call in (*plan.compute, *plan.commit) for node in call.nodes)
             fed = sum(array.nbytes for array in plan.inputs)
-            stored = batch * prod(inputs.shape[1:]) * inputs.itemsize
-            plans.append(PlanResources(batch, count, plan.bytes + fed + stored, operations_of(nodes)))
+            plans.append(PlanResources(batch, count, plan.bytes + fed + read_into, operations_of(nodes)))
+            read_into = 0  # all sizes share it
     return tuple(plans)

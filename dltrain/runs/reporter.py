@@ -83,7 +83,6 @@ class Reporter:
         [2 * height, PICTURES * width] or [..., 3].
         """
         split = self.data.splits.get("validation", self.data.splits["train"])
-        inputs = np.empty((min(PICTURES, len(split)), *self.data.input_shape), np.float32)
-        split.gather(np.arange(len(inputs)), inputs=inputs)
+        inputs, _ = split.take(np.arange(min(PICTURES, len(split))))
         outputs = self.session.run(self.network.prediction.value, {self.network.inputs: inputs})
         return np.concatenate([np.concatenate(list(images), axis=1) for images in (inputs, outputs)])

@@ -1,8 +1,9 @@
-"""Programs of a network, run on batches of a split."""
+"""Programs of a network, run on batches of a split, which the graph itself gathers from what is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,26 +12,45 @@ from numpy.typing import NDArray
 from dltrain.autodiff.program import Program
 from dltrain.datasets import Split
 from dltrain.errors import DivergedError
-from dltrain.execution import Session
+from dltrain.execution import Function, Session
 from dltrain.execution.function import BoundFunction
 from dltrain.training.divergence import explained, loss_limit
+from dltrain.training.memory import Memory, Resident, Ring
+from dltrain.training.network import Network, Stored
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some examples of a split, and where they lie; until the next batch is asked for.
+
+    Attributes:
+        index: int64[batch], their positions within the split.
+        places: int64[batch], their rows in the memory that the graph reads.
+    """
+
+    split: Split
+    index: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.index)
 
 
 class BatchFunction:
-    """A program on examples of a split, which are gathered straight into the plan's own input arrays.
+    """A program on batches of splits.
 
     Arguments:
-        program: its inputs are `Network.fed`.
+        program: its inputs are `network.fed`.
+        size: the most examples in a batch.
     """
 
-    def __init__(self, session: Session, program: Program) -> None:
-        self._session = session
-        self._function = session.compile(program)
+    def __init__(self, session: Session, network: Network, program: Program, size: int) -> None:
+        self._session, self._network, self._program, self._size = session, network, program, size
+        self._functions: dict[Stored, Function] = {}
+        self._memories: dict[Split, Memory] = {}
 
-    def __call__(
-        self, split: Split, index: NDArray[np.int64], first_loss: float | None = None
-    ) -> tuple[Any, ...]:
-        """The program's fetches for the examples of `split` at `index`, int64[batch].
+    def __call__(self, batch: Batch, first_loss: float | None = None) -> tuple[Any, ...]:
+        """The program's fetches for the batch.
 
         Arguments:
             first_loss: that of the first step, if this is a later one; see `loss_limit`.
@@ -38,26 +58,41 @@ class BatchFunction:
         Raises:
             DivergedBatch: the loss or a gradient is not finite, or the loss beyond its limit.
         """
-        bound = self.gather(split, index)
+        bound = self.bound(batch.split, len(batch))
+        bound.inputs[0][...] = batch.places
         try:
             results: tuple[Any, ...] = bound(loss_limit(first_loss))
         except DivergedError as error:
-            program = self._function.program
-            feeds = dict(zip(program.inputs, bound.inputs, strict=True))
-            raise explained(error, self._session, program, feeds, first_loss) from None
+            feeds = dict(zip(self._network.fed, batch.split.take(batch.index), strict=False))
+            raise explained(error, self._session, self._program, feeds, first_loss) from None
         return results
 
-    def gather(self, split: Split, index: NDArray[np.int64]) -> BoundFunction:
-        """The function for the batch's size, with the examples in its inputs."""
-        bound = self.bound(len(index))
-        inputs, *targets = bound.inputs
-        labels = targets[0] if targets else None
-        split.gather(index, inputs=inputs, targets=labels, take_rows=self._session.take_rows)
-        return bound
+    def batches(self, split: Split, order: Iterable[NDArray[np.int64]]) -> Iterator[Batch]:
+        """The batches of these positions within the split, each to be used before the next is asked for.
 
-    def bound(self, batch: int) -> BoundFunction:
+        Raises:
+            DataError: an example cannot be read, when its batch is asked for.
+        """
+        for index, places in self.memory(split).read(order):
+            yield Batch(split, index, places)
+
+    def bound(self, split: Split, batch: int) -> BoundFunction:
         """The function for a batch of this size; compiled when first asked for."""
-        return self._function.bind(batch=batch)
+        stored = self._network.stored(split.source.dtype, split.scale)
+        function = self._functions.get(stored)
+        if function is None:
+            program = replace(self._program, inputs=stored.inputs, substitutions=stored.substitutions)
+            function = self._functions[stored] = self._session.compile(program)
+        arrays = zip(stored.inputs, self.memory(split).arrays, strict=False)
+        return function.bind(dict(arrays), batch=batch)
+
+    def memory(self, split: Split) -> Memory:
+        """Where the graph finds examples of the split."""
+        memory = self._memories.get(split)
+        if memory is None:
+            kind = Ring if split.source.array is None else Resident
+            memory = self._memories[split] = kind(split, min(self._size, len(split)))
+        return memory
 
 
 def batches_of(order: NDArray[np.int64], size: int, skip: int = 0) -> Iterator[NDArray[np.int64]]:

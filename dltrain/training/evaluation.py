@@ -41,18 +41,21 @@ class Evaluator:
     def __post_init__(self) -> None:
         self._names = tuple(self.network.figures if self.names is None else self.names)
         self._batch_size = self.network.config.train.evaluation_batch_size
-        self._run = BatchFunction(self.session, self.network.evaluating(self._names))
+        program = self.network.evaluating(self._names)
+        self._run = BatchFunction(self.session, self.network, program, self._batch_size)
 
     def __call__(self, split: Split) -> Figures:
         """The figures of a split, each by its name.
 
-        Raises DivergedBatch when the loss is not finite, EvaluationStopped once `should_stop` says yes.
+        Raises DivergedBatch when the loss is not finite, EvaluationStopped once `should_stop` says yes,
+        DataError when an example cannot be read.
         """
         figures = {name: self.network.figures[name] for name in self._names}
         kept = [figure.keeps_examples for figure in figures.values() for _ in figure.sums]
         totals: list[Any] = [[] if keeps else 0 for keeps in kept]
-        for index in batches_of(np.arange(self.examples(split)), self._batch_size):
-            for place, value in enumerate(self._run(split, index)):
+        order = batches_of(np.arange(self.examples(split)), self._batch_size)
+        for batch in self._run.batches(split, order):
+            for place, value in enumerate(self._run(batch)):
                 totals[place] += [value] if kept[place] else value
             if self.should_stop():
                 raise EvaluationStopped
@@ -61,7 +64,7 @@ class Evaluator:
 
     def compile(self, split: Split) -> None:
         """Does now what else the first evaluation of the split would begin with."""
-        self._run.bound(min(self._batch_size, self.examples(split)))
+        self._run.bound(split, min(self._batch_size, self.examples(split)))
 
     def examples(self, split: Split) -> int:
         """How many examples of the split are looked at."""

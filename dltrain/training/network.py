@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from dltrain.autodiff import Graph, Tensor, name_scope, placeholder, source
+from dltrain.autodiff.ops import cast, gather
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
 from dltrain.errors import ConfigError, RunError
@@ -18,6 +22,20 @@ from dltrain.places import Key
 from dltrain.task import Prediction, Target
 from dltrain.training.figures import Figure
 from dltrain.training.run_config import RunConfig
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A batch as graph: what is gathered from stored examples, made float32 and scaled.
+
+    Attributes:
+        inputs: placeholders: the stored inputs, dtype[examples, *input_shape]; the stored targets, unless
+            these are the inputs; and int64[batch], which rows of them are the batch.
+        substitutions: the network's inputs and targets, and what stands for them.
+    """
+
+    inputs: tuple[Tensor, ...]
+    substitutions: tuple[tuple[Tensor, Tensor], ...]
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,7 @@ class Network:
     prediction: Prediction
     loss: Tensor
     figures: Mapping[str, Figure]
+    _stored: dict[tuple[np.dtype[Any], float], Stored] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def scalars(self) -> tuple[str, ...]:
@@ -62,6 +81,26 @@ class Network:
     def parameters(self) -> int:
         """How many trainable numbers the model has."""
         return sum(prod(variable.spec.sizes) for variable in self.model.variables if variable.trainable)
+
+    def stored(self, dtype: np.dtype[Any], scale: np.float32) -> Stored:
+        """A batch of examples whose inputs are stored as `dtype`, and are to be multiplied by `scale`.
+
+        It is no part of the network, which is also used for what is not stored so, or not stored at all.
+        """
+        found = self._stored.get((dtype, float(scale)))
+        if found is None:
+            with self.graph, name_scope("batch"), source(Key("dataset")):
+                rows = placeholder("int64", ("batch",), "rows")
+                dtypes = [dtype, *(tensor.dtype for tensor in self.fed[1:])]
+                memory = [
+                    placeholder(dtype, ("examples", *tensor.shape[1:]), tensor.name)
+                    for tensor, dtype in zip(self.fed, dtypes, strict=True)
+                ]
+                inputs, *targets = [gather(stored, rows) for stored in memory]
+                inputs = cast(inputs, self.inputs.dtype)
+                pairs = zip(self.fed, [inputs if scale == 1 else inputs * scale, *targets], strict=True)
+            found = self._stored[dtype, float(scale)] = Stored((*memory, rows), tuple(pairs))
+        return found
 
     def evaluating(self, names: Iterable[str]) -> Program:
         """The sums of the figures of these names, one after the other, for a batch."""

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from dltrain.autodiff.program import Program
 from dltrain.datasets import Data, epoch_order
-from dltrain.errors import ConfigError
+from dltrain.errors import ConfigError, DataError
 from dltrain.execution import Session
 from dltrain.places import Key
-from dltrain.training.batches import BatchFunction, batches_of
+from dltrain.training.batches import Batch, BatchFunction, batches_of
 from dltrain.training.divergence import DivergedBatch
 from dltrain.training.evaluation import EvaluationStopped, Evaluator
 from dltrain.training.network import Network
@@ -64,10 +64,19 @@ class Trainer:
         """Trains until the last step, early stopping, or `should_stop`; after this there is no `Finished`.
 
         Raises DivergedBatch when a loss or a gradient is not finite, or the loss beyond its limit; the
-        variables then are as they were before that step.
+        variables then are as they were before that step. Raises DataError when an example cannot be read;
+        before that, a checkpoint of the steps so far is saved.
         """
+        try:
+            yield from self._fit()
+        except DataError:
+            if self.state.step:
+                yield self._saved(best=False)
+            raise
+
+    def _fit(self) -> Iterator[Record]:
         state = self.state
-        run_step = BatchFunction(self.session, self.training)
+        run_step = BatchFunction(self.session, self.network, self.training, self.config.batch_size)
         evaluate = Evaluator(
             self.session,
             self.network,
@@ -76,7 +85,7 @@ class Trainer:
             should_stop=self.should_stop,
         )
         if not self._reason_to_end():  # compiled while nobody minds being interrupted
-            run_step.bound(min(self.config.batch_size, len(self.train)))
+            run_step.bound(self.train, min(self.config.batch_size, len(self.train)))
             if "validation" in self.data.splits:
                 evaluate.compile(self.data.splits["validation"])
         yield Started(
@@ -89,7 +98,7 @@ class Trainer:
         )
         while not (reason := self._reason_to_end()):
             started, first = perf_counter(), state.examples
-            for batch in self._remaining_batches():
+            for batch in run_step.batches(self.train, self._remaining_batches()):
                 loss, learning_rate = self._step(run_step, batch)
                 state.count_batch(len(batch), loss, learning_rate)
                 yield StepDone(state.step, state.epoch, loss, learning_rate)
@@ -150,11 +159,11 @@ class Trainer:
         path = self.save(self.state, best)
         return CheckpointSaved(self.state.step, self.state.last_epoch, path, best)
 
-    def _step(self, run_step: BatchFunction, batch: NDArray[np.int64]) -> tuple[float, float]:
+    def _step(self, run_step: BatchFunction, batch: Batch) -> tuple[float, float]:
         """The loss before the step, and its learning rate."""
         state = self.state
         try:
-            return run_step(self.train, batch, state.first_loss if state.step else None)
+            return run_step(batch, state.first_loss if state.step else None)
         except DivergedBatch as error:
             error.what = f"training diverged at step {state.step + 1} (epoch {state.epoch})"
             if not state.step:  # no update is to blame

@@ -56,9 +56,8 @@ def test_native_kernels_run_on_the_threads_that_the_system_starts() -> None:
     one_more += "#define pthread_create(...) (starts-- > 0 ? (pthread_create)(__VA_ARGS__) : 11)\n"
     product = "int64_t count(char **p, const int64_t *n, int64_t start, int64_t stop) {"
     product += " for (int64_t i = start; i < stop; ++i) ++((int64_t *)p[0])[i]; return 0; }"
-    library, counting = load(
-        ["#include <pthread.h>\n" + one_more + runtime_source(), "#include <stdint.h>\n" + product], compiler
-    )
+    runtime = "#include <pthread.h>\n" + one_more + runtime_source()
+    library, counting = load([runtime, "#include <stdint.h>\n" + product], compiler)
     with pytest.warns(DltrainWarning, match="2 of 4 threads are used: the system starts no more"):
         threads = Threads(library, 4)
     counts = np.zeros(1000, "int64")

@@ -27,34 +27,38 @@ def session(graph: dl.Graph, side: str) -> dl.Session:
 
 def run(task: Task) -> None:
     workload, size = task.workload, task.workload.batch
+    splits = Mnist(root=task.data, validation_size=0).load().splits
+    stored, classes = splits["train"].source.array, splits["train"].targets
     with dl.Graph() as graph:
-        x = dl.placeholder("float32", ("batch", workload.sizes[0]), "x")
-        y = dl.placeholder("int64", ("batch",), "y")
+        images = dl.placeholder("uint8", ("examples", 28, 28), "images")
+        labels = dl.placeholder("int64", ("examples",), "labels")
+        rows = dl.placeholder("int64", ("batch",), "rows")
+        x = dl.cast(dl.reshape(dl.gather(images, rows), ("batch", 784)), "float32") * np.float32(1 / 255)
         activation = getattr(dl, workload.activation)
         h = x
         for layer, (kernel, bias) in enumerate(first_parameters(workload)):
             h = h @ dl.Variable(kernel, name=f"kernel_{layer}") + dl.Variable(bias, name=f"bias_{layer}")
             if workload.is_activated(layer):
                 h = activation(h)
-        loss = dl.mean(dl.square(h - x) if workload.reconstruct else dl.softmax_cross_entropy(h, y))
+        costs = (
+            dl.square(h - x) if workload.reconstruct else dl.softmax_cross_entropy(h, dl.gather(labels, rows))
+        )
+        loss = dl.mean(costs)
         optimizer: Optimizer = OPTIMIZERS[workload.optimizer](learning_rate=workload.learning_rate)
         updates = optimizer.minimize(loss)
     dl_session = session(graph, task.side)
-    inputs = [x] if workload.reconstruct else [x, y]
-    train = dl_session.make_callable([loss, updates], inputs, require_finite=[loss]).bind(batch=size)
-    splits = Mnist(root=task.data, validation_size=0).load().splits
-    images = train.inputs[0].reshape(size, 28, 28)
-    labels = None if workload.reconstruct else train.inputs[1]
+    given = {images: stored} if workload.reconstruct else {images: stored, labels: classes}
+    function = dl_session.make_callable([loss, updates], [*given, rows], require_finite=[loss])
+    train = function.bind(given, batch=size)
+    (batch_rows,) = train.inputs
 
     def step(batch: np.ndarray) -> float:
-        splits["train"].gather(batch, inputs=images, targets=labels, take_rows=dl_session.take_rows)
+        batch_rows[...] = batch
         return train()[0]
 
     def result() -> float:
-        count = len(splits["test"])
-        x_test, y_test = np.empty((count, 28, 28), np.float32), np.empty(count, np.int64)
-        splits["test"].gather(np.arange(count), inputs=x_test, targets=y_test)
-        x_test = x_test.reshape(count, -1)
+        x_test, y_test = splits["test"].arrays()
+        x_test = x_test.reshape(-1, 784)
         return test_result(workload, dl_session.run(h, {x: x_test}), x_test, y_test)
 
     versions = {

@@ -28,11 +28,7 @@ TEST_LABELS = np.array([3, 2, 1, 0, 0], dtype=np.uint8)
 
 def batch(data: Data, split: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """All examples of a split."""
-    examples = len(data.splits[split])
-    inputs = np.full((examples, *data.input_shape), np.nan, np.float32)
-    targets = np.full((examples, *data.target.shape), -1, data.target.dtype)
-    data.splits[split].gather(np.arange(examples), inputs=inputs, targets=targets)
-    return inputs, targets
+    return data.splits[split].arrays()
 
 
 @pytest.fixture
@@ -141,8 +137,7 @@ def test_without_labels_when_the_input_is_the_target(idx_files: dict[str, Path],
     ):
         data = dataset.load()
         assert data.target == InputTarget((2, 3))
-        inputs = np.empty((2, 2, 3), np.float32)
-        data.splits["test"].gather(np.array([4, 0]), inputs=inputs)
+        inputs, _ = data.splits["test"].take(np.array([4, 0]))
         np.testing.assert_allclose(inputs, TEST[[4, 0]] / 255, rtol=1e-6)
 
 

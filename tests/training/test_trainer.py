@@ -53,11 +53,7 @@ def of_type(records: list[Record], kind: type[Any]) -> list[Any]:
 
 def examples(trainer: Trainer, split: str) -> tuple[Array, Array]:
     part = trainer.data.splits[split]
-    inputs, labels = (
-        np.empty((len(part), *trainer.data.input_shape), np.float32),
-        np.empty(len(part), np.int64),
-    )
-    part.gather(np.arange(len(part)), inputs=inputs, targets=labels)
+    inputs, labels = part.arrays()
     return inputs.reshape(len(part), -1).astype(np.float64), labels
 
 

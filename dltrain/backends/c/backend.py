@@ -10,7 +10,7 @@ from dltrain.backends.backend import Backend, Call, Table
 from dltrain.backends.c.cache import load
 from dltrain.backends.c.call import CCall, c_text
 from dltrain.backends.c.compiler import Compiler
-from dltrain.backends.c.threads import TakeRows, Threads, runtime_source
+from dltrain.backends.c.threads import Threads, runtime_source
 from dltrain.backends.scratch import Scratch
 from dltrain.backends.threads import threads as threads_of_blas
 from dltrain.compiler.instructions import Instruction
@@ -37,11 +37,6 @@ class C(Backend):
         self._load([runtime_source()])
         self.threads = threads or threads_of_blas()
         self._running = Threads(self._libraries[runtime_source()], self.threads)
-
-    @property
-    def take_rows(self) -> TakeRows:
-        """What gathers rows of bytes; see `TakeRows`."""
-        return self._running.take_rows
 
     def lower(self, work: Instruction, scratch: Scratch | None = None) -> CCall | None:
         """The call of a C function; None where C is not for it."""

@@ -1,4 +1,4 @@
-"""Threads that run calls of C functions (threads.c), and that gather rows of bytes (rows.c)."""
+"""Threads that run calls of C functions (threads.c)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dltrain.backends.backend import Call
 from dltrain.backends.c.call import CallFields, CCall, c_text
 from dltrain.errors import DltrainWarning
 
-TakeRows = Callable[[NDArray[np.uint8], NDArray[np.int64], float, NDArray[np.float32]], None]
-"""take_rows(source, rows, scale, out) fills out, [rows, width], with scale times the rows of source,
-[stored, width]. All are in C order, and every one of `rows` is that of a row."""
-
 
 def runtime_source() -> str:
-    """C with `start_threads`, `run`, `scan` and `take_rows`."""
-    return c_text("threads.c") + c_text("scan.c") + c_text("rows.c")
+    """C with `start_threads`, `run` and `scan`."""
+    return c_text("threads.c") + c_text("scan.c")
 
 
 class Threads:
@@ -33,11 +26,8 @@ class Threads:
     """
 
     def __init__(self, library: ctypes.CDLL, wanted: int) -> None:
-        self._start, self._run, self._take_rows = library.start_threads, library.run, library.take_rows
+        self._start, self._run = library.start_threads, library.run
         self._start.restype = self._run.restype = ctypes.c_int64
-        sizes = [ctypes.c_int64] * 2
-        self._take_rows.argtypes = (*[ctypes.c_void_p] * 3, *sizes, ctypes.c_float, ctypes.c_int64)
-        self._take_rows.restype = None
         self._wanted = self.number = wanted
         self.start()
 
@@ -85,10 +75,3 @@ class Threads:
                 raise calls[number - 1].refusal()
 
         return checked_run
-
-    def take_rows(
-        self, source: NDArray[np.uint8], rows: NDArray[np.int64], scale: float, out: NDArray[np.float32]
-    ) -> None:
-        """See `TakeRows`."""
-        addresses = (array.ctypes.data for array in (source, rows, out))
-        self._take_rows(*addresses, len(rows), source.shape[1], scale, self.number)

@@ -85,7 +85,6 @@ def check_falls_back(error, match):
     assert len(told) == 1
     assert session.run(dl.Variable(1.0) * 2.0) == 2
     assert session.kernels == "numpy"
-    assert session.take_rows is None
 
 
 @pytest.mark.parametrize(

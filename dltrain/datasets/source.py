@@ -1,0 +1,75 @@
+"""Source: the inputs of examples, wherever they lie, read some at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DTYPES = tuple(np.dtype(name) for name in ("uint8", "float32", "float64"))
+
+
+class Source(ABC):
+    """The inputs of examples.
+
+    A data set whose examples do not lie in one array has a class of its own: of files one of which is an
+    example, for instance. It says `shape` and `dtype`, its length, and how examples are read.
+
+    Attributes:
+        shape: of one example.
+        dtype: in which `take` gives them: uint8, float32 or float64.
+        array: all of them, `dtype`[examples, *shape], where they lie in memory, or are mapped, just so: in C
+            order, aligned, in the machine's order of bytes. Graphs then read them there. None: they are read
+            by `take`, on a thread of their own, while the batch before is computed with.
+        nbytes: of the memory, or of mapped files, that they take.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    array: NDArray[Any] | None = None
+    nbytes: int = 0
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many examples there are."""
+
+    @abstractmethod
+    def take(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        """Fill `out` with some of the examples; one call at a time, but not always of the same thread.
+
+        Arguments:
+            rows: int64[batch], which ones, each from 0 to `len() - 1`, in any order.
+            out: `dtype`[batch, *shape], in C order.
+
+        Raises:
+            DataError: a file is missing or damaged. Training then saves a checkpoint, and ends.
+        """
+
+
+class ArraySource(Source):
+    """Examples in an array, which may be mapped from a file, in any order of bytes and at any address.
+
+    Arguments:
+        stored: [examples, *shape], uint8 or floating.
+    """
+
+    def __init__(self, stored: NDArray[Any]) -> None:
+        self._stored = np.ascontiguousarray(stored)
+        native = stored.dtype.newbyteorder("=")
+        self.shape, self.nbytes = stored.shape[1:], stored.nbytes
+        self.dtype = np.dtype(np.float32) if native.kind == "f" and native not in DTYPES else native
+        if self._stored.flags.aligned and stored.dtype == self.dtype:
+            self.array = self._stored
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def take(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
+        if self.array is not None:
+            np.take(self.array, rows, 0, out, "clip")  # "raise" would buffer
+        else:  # as bytes: of an array that is not aligned NumPy would first make an aligned copy of it all
+            stored = self._stored
+            taken = stored.reshape(len(stored), -1).view(np.uint8).take(rows, 0)
+            np.copyto(out, taken.view(stored.dtype).reshape(out.shape), casting="same_kind")
