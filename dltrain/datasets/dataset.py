@@ -211,9 +211,10 @@ class Dataset(Component, kind="dataset"):
 def _blocks(source: Source) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """All inputs, some at a time: they may be more than memory holds. With the number of the first."""
     size = max(1, BLOCK_VALUES // math.prod(source.shape))
+    block = np.empty((min(size, len(source)), *source.shape), source.dtype)
     for start in range(0, len(source), size):
         rows = np.arange(start, min(start + size, len(source)))
-        stored = np.empty((len(rows), *source.shape), source.dtype)
+        stored = block[: len(rows)]
         source.take(rows, stored)
         with np.errstate(over="ignore", invalid="ignore"):  # invalid: signalling NaN
             yield start, stored.astype(np.float32, copy=False)

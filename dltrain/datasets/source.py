@@ -22,13 +22,16 @@ class Source(ABC):
         dtype: in which `take` gives them: uint8, float32 or float64.
         array: all of them, `dtype`[examples, *shape], where they lie in memory, or are mapped, just so: in C
             order, aligned, in the machine's order of bytes. Graphs then read them there. None: they are read
-            by `take`, on a thread of their own, while the batch before is computed with.
+            by `take`.
+        ahead: whether a thread is to read them, a batch ahead of the one that is computed with; that pays
+            where reading waits, as for a disk.
         nbytes: of the memory, or of mapped files, that they take.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     array: NDArray[Any] | None = None
+    ahead: bool = True
     nbytes: int = 0
 
     @abstractmethod
@@ -55,6 +58,8 @@ class ArraySource(Source):
         stored: [examples, *shape], uint8 or floating.
     """
 
+    ahead = False
+
     def __init__(self, stored: NDArray[Any]) -> None:
         self._stored = np.ascontiguousarray(stored)
         native = stored.dtype.newbyteorder("=")
@@ -69,7 +74,11 @@ class ArraySource(Source):
     def take(self, rows: NDArray[np.int64], out: NDArray[Any]) -> None:
         if self.array is not None:
             np.take(self.array, rows, 0, out, "clip")  # "raise" would buffer
-        else:  # as bytes: of an array that is not aligned NumPy would first make an aligned copy of it all
-            stored = self._stored
-            taken = stored.reshape(len(stored), -1).view(np.uint8).take(rows, 0)
-            np.copyto(out, taken.view(stored.dtype).reshape(out.shape), casting="same_kind")
+            return
+        # As bytes: of an array that is not aligned NumPy would first make an aligned copy of it all.
+        stored = self._stored
+        taken = out if stored.dtype == out.dtype else np.empty(out.shape, stored.dtype)
+        whole, parts = (array.reshape(len(array), -1).view(np.uint8) for array in (stored, taken))
+        whole.take(rows, 0, parts, "clip")
+        if taken is not out:
+            np.copyto(out, taken, casting="same_kind")

@@ -58,7 +58,7 @@ class Resident(Memory):
 
 
 class Ring(Memory):
-    """Room for two batches: a thread reads one, while what is in the other is computed with."""
+    """Room for two batches: a thread may read one, while what is in the other is computed with."""
 
     def __init__(self, split: Split, size: int) -> None:
         self._split, self._size = split, size
@@ -70,6 +70,14 @@ class Ring(Memory):
         self.nbytes = sum(array.nbytes for array in self.arrays)
 
     def read(self, order: Iterable[Index]) -> Iterator[tuple[Index, Index]]:
+        return self._read_ahead(order) if self._split.source.ahead else self._read(order)
+
+    def _read(self, order: Iterable[Index]) -> Iterator[tuple[Index, Index]]:
+        for index in order:
+            self._fill(index, 0)
+            yield index, np.arange(len(index))
+
+    def _read_ahead(self, order: Iterable[Index]) -> Iterator[tuple[Index, Index]]:
         wanted: SimpleQueue[tuple[Index, int] | None] = SimpleQueue()
         done: SimpleQueue[BaseException | None] = SimpleQueue()
         # A daemon: a process may end while an iteration that nobody has closed still waits.
@@ -95,13 +103,16 @@ class Ring(Memory):
     ) -> None:
         """Reads what is wanted until there is nothing more; says of each what went wrong, None if nothing."""
         while (following := wanted.get()) is not None:
-            index, start = following
-            rows, place = self._split.rows.take(index), slice(start, start + len(index))
             try:
-                self._split.source.take(rows, self._inputs[place])
+                self._fill(*following)
             except BaseException as error:
                 done.put(error)
-                continue
-            if self._split.targets is not None:
-                self._targets[place] = self._split.targets.take(rows, 0)
-            done.put(None)
+            else:
+                done.put(None)
+
+    def _fill(self, index: Index, start: int) -> None:
+        """Reads the examples at these positions within the split, into the rows from `start` on."""
+        rows, place = self._split.rows.take(index), slice(start, start + len(index))
+        self._split.source.take(rows, self._inputs[place])
+        if self._split.targets is not None:
+            self._targets[place] = self._split.targets.take(rows, 0)

@@ -17,6 +17,7 @@ from dltrain.compiler.ir import Node
 from dltrain.compiler.schedule import Group
 
 TILE = 32_768  # elements of each array in a tile: four float32 arrays of it fill half of a 1 MiB cache
+TILE_BYTES = 4 * 4 * TILE  # of all arrays in a tile, where there are fewer of them, or narrower ones
 MOST_TILES = 512  # beyond that tiles grow, so that a plan stays small
 
 
@@ -37,16 +38,18 @@ def _tile_calls(group: Group, arrays: Mapping[Node, Array], scratch: Scratch) ->
         shape = (prod(shape),)
         inputs = {node: array.reshape(-1 if array.size > 1 else ()) for node, array in inputs.items()}
         results = {node: array.reshape(-1) for node, array in results.items()}
-    rows = _rows_in_use(group, results, _must_be_staged(group, inputs, results))
+    homes, staged = _homes(group, inputs, results)
+    rows = _rows_in_use(group, homes, staged)
     free = 1 + max(rows.values(), default=-1)
-    for tile in _tiles(shape):
+    each = sum(node.spec.dtype.itemsize for node in (*inputs, *results, *rows) if node.spec.shape)
+    for tile in _tiles(shape, max(TILE, TILE_BYTES // max(each, 1))):
         tile_shape = (*(part.stop - part.start for part in tile), *shape[len(tile) :])
         parts = {node: _part(array, tile, len(shape)) for node, array in inputs.items()}
         for node in group:
             if node in rows:
                 out = scratch.array(rows[node], tile_shape, node.spec.dtype)
             else:
-                out = _part(results[node], tile, len(shape))
+                out = _part(homes[node], tile, len(shape))
             parts[node] = out
             yield Call(kernel(node, parts, (), scratch, free), (node,), group, (out,))
         for node in group:
@@ -60,13 +63,13 @@ def _is_flat(shape: tuple[int, ...], arrays: list[Array]) -> bool:
     return all(array.size == 1 or (array.shape == shape and array.flags.c_contiguous) for array in arrays)
 
 
-def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Cuts of the first axis into parts of about `TILE` elements."""
+def _tiles(shape: tuple[int, ...], elements: int) -> Iterator[tuple[slice, ...]]:
+    """Cuts of the first axis into parts of about so many elements."""
     if not shape:
         yield ()
         return
     inner = prod(shape[1:])
-    length = max(1, TILE // inner, ceil(shape[0] / MOST_TILES))
+    length = max(1, elements // inner, ceil(shape[0] / MOST_TILES))
     for start in range(0, shape[0], length):
         yield (slice(start, min(start + length, shape[0])),)
 
@@ -78,19 +81,46 @@ def _part(array: Array, tile: tuple[slice, ...], rank: int) -> Array:
     return array[tile]
 
 
-def _must_be_staged(group: Group, inputs: Mapping[Node, Array], results: Mapping[Node, Array]) -> set[Node]:
-    """Results whose memory is that of an input which is still read after, or during, their kernel."""
-    staged = set()
-    for position, node in enumerate(group):
-        if node in results:
-            readers = group[position + 1 :] if node.op.in_place else group[position:]
-            if any(
-                source in inputs and np.may_share_memory(inputs[source], results[node])
-                for reader in readers
-                for source in reader.inputs
-            ):
-                staged.add(node)
-    return staged
+def _homes(
+    group: Group, inputs: Mapping[Node, Array], results: Mapping[Node, Array]
+) -> tuple[dict[Node, Array], set[Node]]:
+    """Memory of results for these, and for what each of them is made of in place.
+
+    And the results that cannot be computed there: in their memory lies an input which is still read after, or
+    during, their kernel.
+    """
+    positions = {node: position for position, node in enumerate(group)}
+    last_reader = {source: node for node in group for source in node.inputs}
+    read_until = {
+        node: max(
+            [
+                positions[last_reader[source]]
+                for source, array in inputs.items()
+                if np.may_share_memory(array, result)
+            ],
+            default=-1,
+        )
+        for node, result in results.items()
+    }
+
+    def may_hold(result: Node, node: Node) -> bool:
+        return read_until[result] < positions[node] + node.op.in_place
+
+    staged = {node for node in results if not may_hold(node, node)}
+    takes_over = {node: node for node in results if node not in staged}
+    for node in reversed(group):
+        if node in takes_over and node.op.in_place:
+            for source in node.inputs:
+                if (
+                    source in positions
+                    and source not in results
+                    and last_reader[source] is node
+                    and source.spec.dtype == node.spec.dtype
+                    and may_hold(takes_over[node], source)
+                ):
+                    takes_over[source] = takes_over[node]
+                    break
+    return {**results, **{node: results[result] for node, result in takes_over.items()}}, staged
 
 
 def _rows_in_use(group: Group, results: Mapping[Node, Array], staged: set[Node]) -> dict[Node, int]:
