@@ -99,8 +99,9 @@ def planned(
     committed = [group for group in groups if any(node in targets for node in group)]
     computed = [group for group in groups if not any(node in targets for node in group)]
     for node, buffer, is_late in zip(program.fetches, fetches, late, strict=False):
+        is_made = node.is_computed or (node.op.is_join and storage.read(node) is None)
         fits = buffer.is_contiguous or node.op.is_elementwise
-        if node.is_computed and node not in places and fits and not is_late:
+        if is_made and node not in places and fits and not is_late:
             given.setdefault(node, buffer)
     kept = [*program.results, *summaries, *program.inputs]
     memory = Memory([*computed, *committed], kept, {**given, **targets}, places, storage, share)

@@ -28,11 +28,12 @@ def test_inputs_and_results_lie_where_they_are_asked_to(passes: frozenset[str]) 
         results.at(results.layout.part([0, slice(2, 4)])),  # of a view
         results.at(results.layout.part([1, slice(3, 6)])),  # of the input itself
         results.at(results.layout.part([2, slice(3, 6)])),  # of the first once more
+        Buffer(Block(6 * 8), Layout.contiguous((6,)), FLOAT),  # of what is joined
     ]
     with dl.Graph():
         x = dl.placeholder("float64", (3,))
         y = dl.exp(x) * 2.0
-        program = dl.Program((x,), (y, y[1:], x, y))
+        program = dl.Program((x,), (y, y[1:], x, y, dl.concat([dl.sin(x), dl.cos(x)])))
         made = planned(lower(program, {}), Storage(), passes, [column], fetched)
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
     (calls,) = assembled([[Instruction(group, arrays) for group in made.compute]], [NumPy()], Scratch())
@@ -45,7 +46,8 @@ def test_inputs_and_results_lie_where_they_are_asked_to(passes: frozenset[str]) 
     expected[:, 1], expected[0, 2:4] = 2 * np.exp(value), 2 * np.exp(value)[1:]
     expected[1, 3:], expected[2, 3:] = value, 2 * np.exp(value)
     np.testing.assert_allclose(array_of(results), expected, rtol=1e-15)
-    assert made.bytes == (0 if passes else 3 * 8)
+    np.testing.assert_allclose(array_of(fetched[-1]), [*np.sin(value), *np.cos(value)], rtol=1e-15)
+    assert made.bytes == (0 if passes else 3 * 3 * 8)
 
 
 @pytest.mark.parametrize("passes", [PASSES, frozenset()])

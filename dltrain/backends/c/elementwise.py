@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from math import prod
+from math import ceil, prod
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import Copy, Node
 
 TASK_ELEMENTS = 8192  # numbers of a task: some microseconds
+FEW_TASKS = 16  # so many may be smaller, where each number takes longer
+TASK_WORK = 3 * TASK_ELEMENTS  # numbers that such a task reads and writes
+FUNCTION = 4  # numbers that are read and written in the time of one of the C library's functions, as exp
+LANES = 64  # a task has a multiple of so many, so that vectors are whole
 
 
 @C.lowering(Elementwise, Copy)
@@ -26,9 +30,17 @@ def group_call(work: Instruction, _: C) -> CCall | None:
     if not has_expressions(work.nodes):
         return None
     function = CFunction(work)
-    split = prod(work.nodes[0].spec.sizes) >= 2 * TASK_ELEMENTS
-    write_group(function, work.nodes, work.arrays, split=split)
+    numbers, each = prod(work.nodes[0].spec.sizes), _numbers_of_a_task(work)
+    write_group(function, work.nodes, work.arrays, each=each if numbers >= 2 * each else 0)
     return function
+
+
+def _numbers_of_a_task(work: Instruction) -> int:
+    """Fewer where each is computed from many or takes functions, as those of a recurrent network's gates."""
+    arrays = len(outside(work.nodes)) + len(work.outputs)
+    functions = sum((node.op.expression() or "").count("{F}(") for node in work.nodes)
+    fewest = max(TASK_WORK // (arrays + FUNCTION * functions), prod(work.nodes[0].spec.sizes) // FEW_TASKS)
+    return min(TASK_ELEMENTS, ceil(fewest / LANES) * LANES)
 
 
 def has_expressions(group: Iterable[Node]) -> bool:
@@ -37,13 +49,13 @@ def has_expressions(group: Iterable[Node]) -> bool:
 
 
 def write_group(
-    function: CFunction, group: Sequence[Node], arrays: Mapping[Node, Array], *, split: bool = False
+    function: CFunction, group: Sequence[Node], arrays: Mapping[Node, Array], *, each: int = 0
 ) -> None:
     """Write the loops that compute the group's nodes.
 
     Arguments:
         arrays: of the group's inputs and of those of its nodes that are read elsewhere.
-        split: into tasks, which makes it all that the function does.
+        each: numbers of a task, which makes it all that the function does; 0: there are no tasks.
     """
     inputs, results = outside(group), [node for node in group if node in arrays]
     shape = group[0].spec.sizes
@@ -66,9 +78,9 @@ def write_group(
                 if places[node].depth == depth:
                     values[node] = write_value(function, node, places[node].element(indices))
             if depth < len(loops):
-                if split and depth == 0:
-                    each = max(1, TASK_ELEMENTS // prod(loop.size for loop in loops[1:]))
-                    loop = function.split_loop(loops[0].size, each)
+                if each and depth == 0:
+                    turns = max(1, each // prod(loop.size for loop in loops[1:]))
+                    loop = function.split_loop(loops[0].size, turns)
                 elif depth == unrolled:
                     loop = function.loop(str(loops[depth].size), unroll=True)
                 else:

@@ -108,6 +108,7 @@ def _nest(loops: Sequence[Loop], arrays: int, split: bool) -> _Nest:
         outer.remove(longest)
         return _Nest(outer, longest, between, rows, 1, rows.size, COLUMNS_APART)
     sides = FEW_LANES if outer and rows.size < LONG_ROW else LANES
+    sides = rows.size if rows.size < FEW_LANES else sides  # adding up 64 parts takes long for two numbers
     return _Nest(outer, None, between, rows, sides, 1, 1)
 
 
