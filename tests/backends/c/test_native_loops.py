@@ -41,7 +41,7 @@ def recurrent(x, w, **options):
     def cell(states, element):
         h, before, total, count = states
         following = dl.tanh(h @ w + element + 0.1 * dl.transpose(before) @ before)
-        following = dl.dropout(following, 0.25)
+        following = dl.dropout(following, 0.25, step=count)
         return (following, h, total + dl.sum(following), count + 1), (following, h, following[:, ::2])
 
     return dl.scan(cell, (first, first, np.float32(0.0), 0), x, **options)
