@@ -6,7 +6,7 @@ fold constants -> rewrite -> merge -> unite -> reassociate -> copies -> schedule
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dltrain.compiler.buffers import Buffer
@@ -70,8 +70,8 @@ def planned(
         storage: where its variables lie.
         passes: names out of `PASSES`.
         inputs: where the program's lie; default each in a block of its own.
-        fetches: where the program's are to lie; in the memory of inputs they come last, else in memory that
-            nothing else lies in. Default anywhere.
+        fetches: where the program's are to lie: in memory that nothing else lies in but perhaps inputs, which
+            they overwrite once these are read. Default anywhere.
         fuse: reductions with the groups that make what they reduce.
 
     Raises:
@@ -82,8 +82,8 @@ def planned(
             program = graph_pass(program)
     share = "share_memory" in passes
     given = dict(zip(program.inputs, inputs, strict=False))
-    late = [any(buffer.overlaps(place) for place in inputs) for buffer in fetches]
-    if any(late):  # what is fetched of inputs is read before they are overwritten
+    overwritten = [_overlapping(buffer, program.inputs, inputs) for buffer in fetches]
+    if any(overwritten):  # what is fetched of inputs is read before they are overwritten
         is_input = [node.viewed in program.inputs for node in program.fetches]
         pairs = zip(program.fetches, is_input, strict=True)
         read = tuple([node.copied(node.origin) if of_input else node for node, of_input in pairs])
@@ -98,11 +98,15 @@ def planned(
     targets = direct_targets(groups, program, places, storage) if "direct_commit" in passes else {}
     committed = [group for group in groups if any(node in targets for node in group)]
     computed = [group for group in groups if not any(node in targets for node in group)]
-    for node, buffer, is_late in zip(program.fetches, fetches, late, strict=False):
+    numbers = {node: number for number, group in enumerate(computed) for node in group}
+    last_read = {source.viewed: numbers[node] for node in numbers for source in node.inputs}
+    for node, buffer, inputs_there in zip(program.fetches, fetches, overwritten, strict=False):
         is_made = node.is_computed or (node.op.is_join and storage.read(node) is None)
         fits = buffer.is_contiguous or node.op.is_elementwise
-        if is_made and node not in places and fits and not is_late:
-            given.setdefault(node, buffer)
+        if is_made and node not in places and fits:
+            begin = _first_group(node, numbers)
+            if all(last_read.get(source, -1) < begin for source in inputs_there):
+                given.setdefault(node, buffer)
     kept = [*program.results, *summaries, *program.inputs]
     memory = Memory([*computed, *committed], kept, {**given, **targets}, places, storage, share)
     buffers = memory.buffers
@@ -120,3 +124,12 @@ def planned(
         buffers={**buffers, **fetch_copies, **copies},
         bytes=memory.bytes,
     )
+
+
+def _overlapping(buffer: Buffer, inputs: Sequence[Node], places: Sequence[Buffer]) -> list[Node]:
+    return [node for node, place in zip(inputs, places, strict=False) if place.overlaps(buffer)]
+
+
+def _first_group(node: Node, numbers: Mapping[Node, int]) -> int:
+    """The number of the first one that writes in the node's memory."""
+    return min(_first_group(part, numbers) for part in node.inputs) if node.op.is_join else numbers[node]

@@ -68,3 +68,19 @@ def test_results_in_the_place_of_inputs_come_after_all_that_reads_these(passes: 
         call.run()
     for place, expected in zip(results, (2 * first, second, 2 * first @ second), strict=True):
         np.testing.assert_array_equal(array_of(place), expected)
+
+
+def test_a_result_is_computed_in_the_place_of_an_input_that_has_been_read() -> None:
+    place = Buffer(Block(4 * 8), Layout.contiguous((4,)), FLOAT)
+    with dl.Graph():
+        x = dl.placeholder("float64", (4,))
+        parts = [dl.sin(dl.sum(x, keepdims=True)), dl.cos(dl.broadcast_to(dl.sum(x), (3,)))]
+        program = dl.Program((x,), (dl.concat(parts),))
+        made = planned(lower(program, {}), Storage(), PASSES, [place], [place])
+    assert all(node.op.label != "copy" for group in made.compute for node in group)
+    arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
+    (calls,) = assembled([[Instruction(group, arrays) for group in made.compute]], [NumPy()], Scratch())
+    array_of(place)[...] = [1.0, 2.0, 3.0, 4.0]
+    for call in calls:
+        call.run()
+    np.testing.assert_allclose(array_of(place), [np.sin(10.0), *[np.cos(10.0)] * 3], rtol=1e-14)
