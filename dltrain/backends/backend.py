@@ -23,18 +23,23 @@ class Table(Generic[Lowering]):
 
     def __init__(self) -> None:
         self._lowerings: dict[type[Op], Lowering] = {}
+        self._found: dict[type[Properties], Lowering | None] = {}
 
     def __call__(self, *ops: type[Op]) -> Callable[[Lowering], Lowering]:
         def add(lowering: Lowering) -> Lowering:
             self._lowerings.update(dict.fromkeys(ops, lowering))
+            self._found.clear()
             return lowering
 
         return add
 
     def find(self, op: type[Properties]) -> Lowering | None:
         """That of the class itself, or of the nearest base whose kernel it has, or that has none."""
-        bases = (base for base in op.__mro__ if base in self._lowerings)
-        return next((self._lowerings[base] for base in bases if base.kernel in (None, op.kernel)), None)
+        if op not in self._found:
+            bases = [base for base in op.__mro__ if base in self._lowerings]
+            found = [self._lowerings[base] for base in bases if base.kernel in (None, op.kernel)]
+            self._found[op] = found[0] if found else None
+        return self._found[op]
 
 
 class Call(NamedTuple):
@@ -80,14 +85,21 @@ class Backend:
 
     Attributes:
         name: what `Session.kernels` says; empty for one that nobody chooses.
-        fuses_reductions: whether it computes groups that end with a reduction.
         lowering: the table. A group of several elementwise nodes is looked up as `Elementwise`, one that ends
             with a reduction as that.
     """
 
     name: ClassVar[str]
-    fuses_reductions: ClassVar[bool] = False
     lowering: ClassVar[Table[Any]]
+
+    def fuses(self, op: Properties) -> bool:
+        """Whether it computes the op, which its table has a lowering for, in groups.
+
+        By default elementwise ones, but for those with a lowering of their own. A backend that says so of a
+        reduction is given it at the end of groups. It has to compute all groups of ops of which it says so.
+        """
+        general = (self.lowering.find(Elementwise), self.lowering.find(Op))
+        return op.is_elementwise and self.lowering.find(type(op)) in general
 
     def lower(self, work: Instruction, scratch: Scratch) -> Any:
         """What the table's lowering makes of the instruction; None if there is none, or if it declines."""
@@ -104,6 +116,11 @@ class Backend:
     def calls(self, lowered: Sequence[Any]) -> list[Call]:
         """The calls of instructions in a row."""
         return [call for calls in lowered for call in calls]
+
+
+def fuses(backends: Sequence[Backend], op: Properties) -> bool:
+    """Whether the first of the backends that has a lowering for the op computes it in groups."""
+    return next((backend.fuses(op) for backend in backends if backend.lowering.find(type(op))), False)
 
 
 def assembled(

@@ -1,7 +1,7 @@
 """Planning: a program becomes groups of nodes in order, with the memory that they read and write.
 
 fold constants -> rewrite -> merge -> unite -> reassociate -> copies -> schedule -> group elementwise
--> direct commits -> memory. Each pass keeps the results.
+-> fuse reductions -> direct commits -> memory. Each pass keeps the results.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dltrain.compiler.memory import Memory
 from dltrain.compiler.merge import merge
 from dltrain.compiler.reassociate import reassociate
 from dltrain.compiler.rewrite import rewrite
-from dltrain.compiler.schedule import Group, fuse_reductions, group_elementwise, schedule
+from dltrain.compiler.schedule import Fuses, Group, fuse_reductions, group_elementwise, schedule
 from dltrain.compiler.storage import Storage
 from dltrain.compiler.unite import unite
 
@@ -31,7 +31,7 @@ GRAPH_PASSES = {
     "reassociate": reassociate,
 }
 
-PASSES = frozenset({*GRAPH_PASSES, "group_elementwise", "direct_commit", "share_memory"})
+PASSES = frozenset({*GRAPH_PASSES, "group_elementwise", "fuse_reductions", "direct_commit", "share_memory"})
 """The passes that can be left out, by name; what stays makes the same results, slower."""
 
 
@@ -62,7 +62,7 @@ def planned(
     inputs: Sequence[Buffer] = (),
     fetches: Sequence[Buffer] = (),
     *,
-    fuse: bool = False,
+    fuses: Fuses,
 ) -> Planned:
     """Plan a program.
 
@@ -72,7 +72,7 @@ def planned(
         inputs: where the program's lie; default each in a block of its own.
         fetches: where the program's are to lie: in memory that nothing else lies in but perhaps inputs, which
             they overwrite once these are read. Default anywhere.
-        fuse: reductions with the groups that make what they reduce.
+        fuses: whether who computes an op does so in groups.
 
     Raises:
         GraphError: a view of what does not exist, in a dimension that had a name until now.
@@ -92,8 +92,9 @@ def planned(
     summaries = [summarized(guard) for guard in program.guarded]
     groups = schedule([*program.results, *summaries])
     if "group_elementwise" in passes:
-        groups = group_elementwise(groups)
-        groups = fuse_reductions(groups) if fuse else groups
+        groups = group_elementwise(groups, fuses)
+    if "fuse_reductions" in passes:
+        groups = fuse_reductions(groups, fuses)
     groups = [group for group in groups if group[0].is_computed]  # a join is computed by its inputs
     targets = direct_targets(groups, program, places, storage) if "direct_commit" in passes else {}
     committed = [group for group in groups if any(node in targets for node in group)]

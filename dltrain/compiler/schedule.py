@@ -7,13 +7,18 @@ node a view of one; what does not need them goes before it. Results are the same
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from dltrain.autodiff.properties import Properties
 from dltrain.autodiff.walk import postorder
 from dltrain.compiler.ir import Node, Output
 
 Group = tuple[Node, ...]
-"""One node, with all its outputs in order; or the nodes of an elementwise group in order."""
+"""One node, with all its outputs in order; or elementwise ones of one shape in order; or these and then a
+reduction of one of them."""
+
+Fuses = Callable[[Properties], bool]
+"""Whether an op may be computed in a group: an elementwise one anywhere, a reduction at the end."""
 
 
 def schedule(results: Sequence[Node]) -> list[Group]:
@@ -32,12 +37,12 @@ def _output(node: Node, number: int) -> Node:
     return Node(Output(number), (node,), node.others[number - 1], node.origin)
 
 
-def group_elementwise(groups: Sequence[Group]) -> list[Group]:
+def group_elementwise(groups: Sequence[Group], fuses: Fuses) -> list[Group]:
     """The same nodes, with elementwise ones of one shape in groups."""
-    return list(_grouped(groups))
+    return list(_grouped(groups, fuses))
 
 
-def fuse_reductions(groups: Sequence[Group]) -> list[Group]:
+def fuse_reductions(groups: Sequence[Group], fuses: Fuses) -> list[Group]:
     """The same nodes, with a reduction at the end of the elementwise group that makes what it reduces.
 
     A group takes up one, the first; what nothing else reads of the group needs no memory then.
@@ -46,22 +51,22 @@ def fuse_reductions(groups: Sequence[Group]) -> list[Group]:
     home: dict[Node, int] = {}  # the place of the group that a node is of
     for group in groups:
         node = group[0]
-        if node.op.combine and (place := home.get(node.inputs[0])) is not None:
+        if node.op.combine and (place := home.get(node.inputs[0])) is not None and fuses(node.op):
             for member in fused[place]:
                 del home[member]
             fused[place] = (*fused[place], node)
             continue
-        if 0 not in node.spec.sizes and all(member.op.expression() for member in group):
+        if node.op.is_elementwise and 0 not in node.spec.sizes and fuses(node.op):
             home.update(dict.fromkeys(group, len(fused)))
         fused.append(group)
     return fused
 
 
-def _grouped(groups: Sequence[Group]) -> Iterator[Group]:
+def _grouped(groups: Sequence[Group], fuses: Fuses) -> Iterator[Group]:
     waiting: dict[tuple[int, ...], dict[Node, None]] = {}  # groups by shape; none depends on another
     for group in groups:
         node = group[0]
-        shape = node.spec.sizes if node.op.is_elementwise else None
+        shape = node.spec.sizes if node.op.is_elementwise and fuses(node.op) else None
         viewed = [source.viewed for source in node.inputs if source.op.is_view]
         for other in list(waiting):
             members = waiting[other].keys()

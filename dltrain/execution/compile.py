@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 from dltrain.autodiff.dimensions import bound
@@ -12,14 +13,14 @@ from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.loops.scan_op import Scan
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
-from dltrain.backends.backend import Backend, assembled
+from dltrain.backends.backend import Backend, assembled, fuses
 from dltrain.backends.memory import array_of
 from dltrain.backends.scratch import Scratch
 from dltrain.compiler.buffers import Block, Buffer
 from dltrain.compiler.instructions import Instruction, Loop
 from dltrain.compiler.ir import Node, lower
 from dltrain.compiler.planning import Planned, planned
-from dltrain.compiler.schedule import Group
+from dltrain.compiler.schedule import Fuses, Group
 from dltrain.compiler.storage import Storage
 from dltrain.errors import GraphError
 from dltrain.execution.feeds import require_memory
@@ -53,7 +54,7 @@ def compile_plan(
     for tensor, array in given.items():
         require_memory(tensor, array, tensor.spec.bind(sizes).sizes)
     inputs = [Buffer.of(tensor.spec.bind(sizes), given.get(tensor)) for tensor in program.inputs]
-    planner = _Planner(sizes, storage, passes, backends[0].fuses_reductions)
+    planner = _Planner(sizes, storage, passes, partial(fuses, backends))
     made = planner.planned(program, inputs)
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
     phases = [planner.instructions(groups, made, arrays) for groups in (made.compute, made.commit)]
@@ -84,7 +85,7 @@ class _Planner:
     sizes: Mapping[str, int]
     storage: Storage
     passes: frozenset[str]
-    fuse: bool
+    fuses: Fuses
     loops: list[Loop] = field(default_factory=list)
 
     def planned(
@@ -92,7 +93,7 @@ class _Planner:
     ) -> Planned:
         """See `planned`."""
         lowered = lower(program, self.sizes)
-        return planned(lowered, self.storage, self.passes, inputs, fetches, fuse=self.fuse)
+        return planned(lowered, self.storage, self.passes, inputs, fetches, fuses=self.fuses)
 
     def instructions(
         self, groups: Sequence[Group], made: Planned, arrays: Mapping[Node, Array]

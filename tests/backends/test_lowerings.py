@@ -9,9 +9,12 @@ from dltrain.autodiff.ops.exponential import Exp
 from dltrain.autodiff.ops.logic import Cast
 from dltrain.autodiff.ops.reduce import Sum
 from dltrain.autodiff.ops.softmax import Softmax
+from dltrain.backends.c import C
 from dltrain.backends.c.compiler import find_compiler
+from dltrain.backends.c.elementwise import group_call
 
-BACKENDS = ["numpy", pytest.param("native", marks=pytest.mark.skipif(find_compiler() is None, reason="no C"))]
+NATIVE = pytest.mark.skipif(find_compiler() is None, reason="there is no C compiler")
+BACKENDS = ["numpy", pytest.param("native", marks=NATIVE)]
 
 
 class SumAbs(Sum, abstract=True):
@@ -68,3 +71,46 @@ def test_a_class_with_a_kernel_of_its_own_has_not_the_c_of_its_base(op, expected
         x = dl.placeholder("float64", (2, 3))
         result = dl.Session(kernels=kernels).run(op(x), {x: values})
     np.testing.assert_allclose(result, expected(values), rtol=1e-12)
+
+
+class Total(Sum, abstract=True):
+    """A sum whose C declines."""
+
+
+class Squared(Square, abstract=True):
+    """A square with C of its own."""
+
+
+ASKED = []
+
+
+@C.lowering(Total)
+def total(work, c):
+    ASKED.append(work.nodes)
+
+
+@C.lowering(Squared)
+def squared(work, c):
+    ASKED.append(work.nodes)
+    return group_call(work, c)
+
+
+@NATIVE
+@pytest.mark.parametrize(
+    ("op", "expected"),
+    [
+        (Total((1,), False), lambda x: np.exp(x).sum(axis=1)),
+        (Squared(), lambda x: np.exp(x) ** 2),
+    ],
+    ids=lambda value: getattr(value, "label", ""),
+)
+def test_a_lowering_of_its_own_is_given_the_op_alone(op, expected):
+    values = np.linspace(-1.0, 1.0, 6).reshape(2, 3)
+    ASKED.clear()
+    with dl.Graph():
+        x = dl.placeholder("float64", (2, 3))
+        results = [op(dl.exp(x)), dl.exp(op(dl.exp(x)) + 1.0)]
+        results = dl.Session(kernels="native").run(results, {x: values})
+    np.testing.assert_allclose(results[0], expected(values), rtol=1e-12)
+    np.testing.assert_allclose(results[1], np.exp(expected(values) + 1.0), rtol=1e-12)
+    assert [[node.op for node in nodes] for nodes in ASKED] == [[op]]

@@ -34,7 +34,7 @@ def test_inputs_and_results_lie_where_they_are_asked_to(passes: frozenset[str]) 
         x = dl.placeholder("float64", (3,))
         y = dl.exp(x) * 2.0
         program = dl.Program((x,), (y, y[1:], x, y, dl.concat([dl.sin(x), dl.cos(x)])))
-        made = planned(lower(program, {}), Storage(), passes, [column], fetched)
+        made = planned(lower(program, {}), Storage(), passes, [column], fetched, fuses=NumPy().fuses)
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
     (calls,) = assembled([[Instruction(group, arrays) for group in made.compute]], [NumPy()], Scratch())
     array_of(sequence)[...] = np.arange(15).reshape(3, 5)

@@ -11,7 +11,7 @@ from dltrain.autodiff.graph import Graph
 from dltrain.compiler.planning import PASSES
 from dltrain.execution.session import Session
 
-SAME_BITS = PASSES - {"reassociate"}
+SAME_BITS = PASSES - {"reassociate", "fuse_reductions"}
 SETTINGS = {
     "all_passes": SAME_BITS,
     "no_passes": frozenset[str](),

@@ -6,6 +6,8 @@ import ctypes
 from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
+from dltrain.autodiff.ops.reduce import Reduction
+from dltrain.autodiff.properties import Properties
 from dltrain.backends.backend import Backend, Call, Table
 from dltrain.backends.c.cache import load
 from dltrain.backends.c.call import CCall, c_text
@@ -28,7 +30,6 @@ class C(Backend):
     """
 
     name = "native"
-    fuses_reductions = True
     lowering: ClassVar[Table[Callable[[Instruction, C], CCall | None]]] = Table()
 
     def __init__(self, compiler: Compiler, threads: int | None = None) -> None:
@@ -37,6 +38,11 @@ class C(Backend):
         self._load([runtime_source()])
         self.threads = threads or threads_of_blas()
         self._running = Threads(self._libraries[runtime_source()], self.threads)
+
+    def fuses(self, op: Properties) -> bool:
+        if op.combine is not None:
+            return self.lowering.find(type(op)) is self.lowering.find(Reduction)
+        return super().fuses(op) and op.expression() is not None
 
     def lower(self, work: Instruction, scratch: Scratch | None = None) -> CCall | None:
         """The call of a C function; None where C is not for it."""

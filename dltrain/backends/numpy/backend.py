@@ -55,4 +55,5 @@ def kernel_calls(work: Instruction, scratch: Scratch) -> list[Call] | None:
     """The call of the op's kernel; None for a loop, whose turns are calls of their own."""
     if work.loop is not None:
         return None
+    assert len(work.nodes) == 1 + len(work.node.others)  # no group
     return [call_of(work, kernel(work.node, work.arrays, work.nodes[1:], scratch))]
