@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from dltrain.autodiff.dimensions import Dimension
 from dltrain.autodiff.graph import Node, Tensor, TensorLike
+from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.op import Op
 from dltrain.autodiff.spec import Array, Spec, as_array, as_dtype, as_shape
 
@@ -47,6 +48,11 @@ class Constant(Op):
 @dataclass(frozen=True)
 class StopGradient(Op):
     """Its input; the reverse walk ends here."""
+
+    is_view = True
+
+    def view(self, x: Layout, shape: tuple[int, ...]) -> Layout:
+        return x
 
     def infer(self, x: Spec) -> Spec:
         return x

@@ -12,7 +12,11 @@ from dltrain.compiler.schedule import Group
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Instruction:
-    """Nodes that are computed together: one with all its outputs, or an elementwise group, in order.
+    """Nodes that are computed together, in order.
+
+    They are one, with all its outputs; or a group, elementwise ones of one shape; or a group and a reduction
+    of one of them, for backends that fuse it. What is not elementwise is written row by row, without gaps;
+    all other arrays may have any strides.
 
     Attributes:
         arrays: of what the nodes read from elsewhere, and of those of them that are read elsewhere.
@@ -25,7 +29,7 @@ class Instruction:
 
     @property
     def node(self) -> Node:
-        """The one whose op is computed, unless it is a group."""
+        """The one whose op is computed; of a group the first."""
         return self.nodes[0]
 
     @property

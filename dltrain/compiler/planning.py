@@ -111,6 +111,12 @@ def planned(
     kept = [*program.results, *summaries, *program.inputs]
     memory = Memory([*computed, *committed], kept, {**given, **targets}, places, storage, share)
     buffers = memory.buffers
+    assert all(  # as an `Instruction` promises
+        node.op.is_elementwise or buffers[node].is_contiguous
+        for group in groups
+        for node in group
+        if node in buffers
+    )
     fetch_copies = {
         node.copied(node.origin): buffer
         for node, buffer in zip(program.fetches, fetches, strict=False)

@@ -16,10 +16,10 @@ FEWEST_LINES = 16  # side by side: no two tasks write to one line of the cache
 
 @C.lowering(Gather, TakeAlongAxis)
 def take(work: Instruction, _: C) -> CCall | None:
-    """The call of `take`, a number of rows a task; of contiguous arrays."""
+    """The call of `take`, a number of rows a task; of contiguous inputs."""
     op, (x, indices), (out,) = work.node.op, work.inputs, work.outputs
     assert isinstance(op, Gather | TakeAlongAxis)
-    if not out.size or not all(map(is_contiguous, (x, indices, out))):
+    if not out.size or not all(map(is_contiguous, work.inputs)):
         return None
     along = isinstance(op, TakeAlongAxis)
     count = indices.shape[op.axis] if along else indices.size
@@ -30,10 +30,10 @@ def take(work: Instruction, _: C) -> CCall | None:
 
 @C.lowering(ScatterAdd, AddAlongAxis)
 def add(work: Instruction, _: C) -> CCall | None:
-    """The call of `add`, some lines along the axis a task; of contiguous arrays."""
-    op, (updates, indices), (out,) = work.node.op, work.inputs, work.outputs
+    """The call of `add`, some lines along the axis a task; of contiguous inputs."""
+    op, indices, (out,) = work.node.op, work.inputs[1], work.outputs
     assert isinstance(op, ScatterAdd | AddAlongAxis)
-    if not out.size or not all(map(is_contiguous, (updates, indices, out))):
+    if not out.size or not all(map(is_contiguous, work.inputs)):
         return None
     along = isinstance(op, AddAlongAxis)
     count = indices.shape[op.axis] if along else indices.size

@@ -23,7 +23,7 @@ TASKS_A_THREAD = 8  # so that who is done early has something to take from the o
 
 @C.lowering(Matmul)
 def product(work: Instruction, c: C) -> CCall | None:
-    """The call of product.c; of matrices, or stacks of them that may broadcast, into contiguous rows.
+    """The call of product.c; of matrices, or stacks of them that may broadcast.
 
     Its numbers are those that `product` reads, in their order.
     """
@@ -34,8 +34,8 @@ def product(work: Instruction, c: C) -> CCall | None:
     if out.shape[-1] == 1 and a.strides[-2] == a.itemsize:  # one row is quicker, where b can be read along it
         a, b, out = b.swapaxes(-1, -2), a.swapaxes(-1, -2), out.swapaxes(-1, -2)  # (a b)^T = b^T a^T
     (*stack, rows, columns), inner, size = out.shape, a.shape[-1], out.itemsize
-    (a_row, a_column), (b_row, b_column), (out_row, out_column) = map(_steps, (a, b, out))
-    if out.size == 0 or out_column != 1:
+    (a_row, a_column), (b_row, b_column), (out_row, _) = map(_steps, (a, b, out))
+    if out.size == 0:
         return None
     a_is_far = (a_column == 1 and abs(a_row) * size >= PAGE) or (
         a_row == 1 and abs(a_column) * size >= PAGE // 2 and columns > PANEL

@@ -77,11 +77,7 @@ def loop_call(work: Instruction, c: C) -> CCall | None:
     ]
     parts = [[c.lower(each) for each in some] for some in (copies, work.loop.condition, work.loop.turn)]
     found = [[call for call in some if call] for some in parts]
-    return (
-        LoopCall(work, work.loop, *found)
-        if parts == found and all(map(is_contiguous, work.outputs))
-        else None
-    )
+    return LoopCall(work, work.loop, *found) if parts == found else None
 
 
 class LoopCall(CCall):

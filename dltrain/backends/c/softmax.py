@@ -20,7 +20,7 @@ def softmax(work: Instruction, _: C) -> CCall | None:
     """softmax or log_softmax of the rows along the last axis."""
     assert isinstance(work.node.op, Softmax | LogSoftmax)
     (x,), (out,) = work.inputs, work.outputs
-    if work.node.op.axis != out.ndim - 1 or not _has_rows(x, out):
+    if work.node.op.axis != out.ndim - 1 or not _has_rows(x):
         return None
     function = CFunction(work)
     write_softmax(function, x, out, is_log=isinstance(work.node.op, LogSoftmax))
@@ -31,8 +31,7 @@ def softmax(work: Instruction, _: C) -> CCall | None:
 def cross_entropy(work: Instruction, _: C) -> CCall | None:
     """log_softmax, and minus what it is at the label; refuses a label out of range."""
     (logits, labels), (losses, log_probabilities) = work.inputs, work.outputs
-    contiguous = is_contiguous(labels) and is_contiguous(losses)
-    if not contiguous or not _has_rows(logits, log_probabilities):
+    if not is_contiguous(labels) or not _has_rows(logits):
         return None
     function = CFunction(work)
     write_softmax(function, logits, log_probabilities, is_log=True)
@@ -50,7 +49,7 @@ def cross_entropy(work: Instruction, _: C) -> CCall | None:
 def one_hot(work: Instruction, _: C) -> CCall | None:
     """Zeros, and a one at the index; refuses an index out of range."""
     (indices,), (out,) = work.inputs, work.outputs
-    if out.size == 0 or not is_contiguous(indices) or not is_contiguous(out):
+    if out.size == 0 or not is_contiguous(indices):
         return None
     function = CFunction(work)
     with function.block():
@@ -63,9 +62,9 @@ def one_hot(work: Instruction, _: C) -> CCall | None:
     return function
 
 
-def _has_rows(*arrays: Array) -> bool:
-    """Whether they are rows of a length that the small buffer holds, one after the other."""
-    return all(array.size and is_contiguous(array) and array.shape[-1:] <= (LONGEST_ROW,) for array in arrays)
+def _has_rows(x: Array) -> bool:
+    """Whether it is rows of a length that the small buffer holds, one after the other."""
+    return bool(x.size) and is_contiguous(x) and x.shape[-1] <= LONGEST_ROW
 
 
 def write_softmax(function: CFunction, source: Array, out: Array, *, is_log: bool) -> None:

@@ -7,18 +7,16 @@ from contextlib import ExitStack
 from dltrain.autodiff.ops.slices import Unslice
 from dltrain.autodiff.spec import Array
 from dltrain.backends.c.backend import C
-from dltrain.backends.c.call import CCall, is_contiguous
+from dltrain.backends.c.call import CCall
 from dltrain.backends.c.function import CFunction
 from dltrain.compiler.instructions import Instruction
 
 
 @C.lowering(Unslice)
-def unslice(work: Instruction, _: C) -> CCall | None:
-    """The call of a loop nest for each part, which adds it; into a contiguous array."""
+def unslice(work: Instruction, _: C) -> CCall:
+    """The call of a loop nest for each part, which adds it."""
     op, (out,) = work.node.op, work.outputs
     assert isinstance(op, Unslice)
-    if not is_contiguous(out):
-        return None
     function = CFunction(work)
     zeros = function.pointer(out, write=True)
     function.line(f"memset({zeros}, 0, {function.size(out.size)} * sizeof *{zeros});")
