@@ -50,7 +50,7 @@ class Call(NamedTuple):
         nodes: what it computes, or a tile of it.
         group: the nodes that this call and others in a row compute together.
         writes: the arrays that it fills.
-        function: the name of the C function that it calls; empty if there is none.
+        function: what it calls: "NumPy", "BLAS", the name of a C function; else "Python".
         source: the C that was written for it and others of its plan; empty if there is none.
         parts: the calls that it makes, one after the other, if there are several.
         kept: what must live as long as the call, because C knows its address only.
@@ -60,7 +60,7 @@ class Call(NamedTuple):
     nodes: tuple[Node, ...]
     group: tuple[Node, ...]
     writes: tuple[Array, ...]
-    function: str = ""
+    function: str = "Python"
     source: str = ""
     parts: tuple[Call, ...] = ()
     kept: object = None
@@ -71,25 +71,27 @@ def each(calls: Iterable[Call]) -> list[Call]:
     return [part for call in calls for part in call.parts or (call,)]
 
 
-def call_of(work: Instruction, run: Callable[[], object]) -> Call:
+def call_of(work: Instruction, run: Callable[[], object], function: str = "Python") -> Call:
     """The one call that computes an instruction."""
-    return Call(run, work.nodes, work.nodes, tuple(work.outputs))
+    return Call(run, work.nodes, work.nodes, tuple(work.outputs), function)
 
 
 class Backend:
     """Who computes instructions.
 
-    A class of its own has `lowering = Table()`. A lowering is given an instruction, and what `lower` gives it
-    besides. What it returns is what `calls` takes; here that is a list of calls. None: another backend is to
-    compute the instruction.
+    A class of its own has `lowering = Table()`. A lowering is given an instruction and the backend. What it
+    returns is what `calls` takes; here that is a list of calls. None: another backend is to compute the
+    instruction.
 
     Attributes:
-        name: what `Session.kernels` says; empty for one that nobody chooses.
+        name: what `Session.kernels` says.
+        scratch: memory that the calls of the plan that is being made use while they run.
         lowering: the table. A group of several elementwise nodes is looked up as `Elementwise`, one that ends
             with a reduction as that.
     """
 
     name: ClassVar[str]
+    scratch: Scratch
     lowering: ClassVar[Table[Any]]
 
     def fuses(self, op: Properties) -> bool:
@@ -101,14 +103,12 @@ class Backend:
         general = (self.lowering.find(Elementwise), self.lowering.find(Op))
         return op.is_elementwise and self.lowering.find(type(op)) in general
 
-    def lower(self, work: Instruction, scratch: Scratch) -> Any:
+    def lower(self, work: Instruction) -> Any:
         """What the table's lowering makes of the instruction; None if there is none, or if it declines."""
-        lowering = self._lowering(work)
-        return lowering(work, scratch) if lowering else None
-
-    def _lowering(self, work: Instruction) -> Any:
         last = work.nodes[-1].op if work.node.op.is_elementwise else work.node.op
-        return self.lowering.find(Elementwise if len(work.nodes) > 1 and last.is_elementwise else type(last))
+        op = Elementwise if len(work.nodes) > 1 and last.is_elementwise else type(last)
+        lowering = self.lowering.find(op)
+        return lowering(work, self) if lowering else None
 
     def prepare(self, lowered: Sequence[Any]) -> None:
         """Make ready all that the lowerings of one plan have returned, as by compiling it together."""
@@ -133,7 +133,9 @@ def assembled(
         CompilerError: the C compiler refused.
         StorageError: the cache of native kernels cannot be used.
     """
-    lowered = [[_lowered(work, backends, scratch) for work in phase] for phase in phases]
+    for backend in backends:
+        backend.scratch = scratch
+    lowered = [[_lowered(work, backends) for work in phase] for phase in phases]
     for backend in backends:
         backend.prepare([made for phase in lowered for whose, made in phase if whose is backend])
     result = []
@@ -145,10 +147,13 @@ def assembled(
     return result
 
 
-def _lowered(work: Instruction, backends: Sequence[Backend], scratch: Scratch) -> tuple[Backend, Any]:
+def _lowered(work: Instruction, backends: Sequence[Backend]) -> tuple[Backend, Any]:
     for backend in backends:
-        made = backend.lower(work, scratch)
+        made = backend.lower(work)
         if made is not None:
             return backend, made
-    node, names = work.nodes[0], " or ".join(backend.name for backend in backends if backend.name)
-    raise GraphError(f"nothing of {names} computes {node.op.label}", where=node.origin.source)
+    raise GraphError(
+        f"no backend computes {work.node.op.label}",
+        where=work.node.origin.source,
+        fix="give the session NumPy() as the last of its backends",
+    )

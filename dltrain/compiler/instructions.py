@@ -57,7 +57,7 @@ class Loop:
         turn: computes what it gives.
         condition: computes `going_on`.
         going_on: whether the turn is made; None: always.
-        bytes: of memory for what turns compute.
+        bytes: of memory for what turns are given and compute.
     """
 
     length: int

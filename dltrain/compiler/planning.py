@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from dltrain.compiler.buffers import Buffer
 from dltrain.compiler.commit import commit_copies, direct_targets
@@ -62,7 +63,7 @@ def planned(
     inputs: Sequence[Buffer] = (),
     fetches: Sequence[Buffer] = (),
     *,
-    fuses: Fuses,
+    fuses: Fuses = attrgetter("is_elementwise"),
 ) -> Planned:
     """Plan a program.
 
@@ -72,7 +73,7 @@ def planned(
         inputs: where the program's lie; default each in a block of its own.
         fetches: where the program's are to lie: in memory that nothing else lies in but perhaps inputs, which
             they overwrite once these are read. Default anywhere.
-        fuses: whether who computes an op does so in groups.
+        fuses: whether who computes an op does so in groups; default elementwise ones.
 
     Raises:
         GraphError: a view of what does not exist, in a dimension that had a name until now.

@@ -59,8 +59,7 @@ def compile_plan(
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
     phases = [planner.instructions(groups, made, arrays) for groups in (made.compute, made.commit)]
     scratch = Scratch()
-    loops = Loops(backends)
-    compute, commit = assembled(phases, [*backends, loops], scratch)
+    compute, commit = assembled(phases, [*backends, Loops(backends)], scratch)
     return Plan(
         inputs=tuple(arrays[node] for node in made.program.inputs if node.origin not in given),
         fetches=tuple(arrays[node] for node in made.program.fetches),
@@ -69,7 +68,7 @@ def compile_plan(
             (tensor, arrays[node], arrays[summary])
             for (tensor, node), summary in zip(made.program.guards, made.summaries, strict=True)
         ),
-        buffers=made.bytes + sum(loop.bytes for loop in planner.loops) + loops.bytes,
+        buffers=made.bytes + sum(loop.bytes for loop in planner.loops),
         scratch=scratch.bytes,
     )
 
@@ -129,7 +128,7 @@ class _Planner:
                     results[tensor] = element.at(Layout.contiguous(results[tensor].shape))
         ending = self._memory(() if body.going_on is None else (body.going_on,))
         turn, condition = (self._body(op, some, inputs) for some in (results, ending))
-        own = [*states, *(results[tensor] for tensor in results if tensor not in op.outputs)]
+        own = [*states, *elements, *results.values(), *ending.values()]
         loop = Loop(
             length=length,
             states=[array_of(state) for state in states],
@@ -139,7 +138,7 @@ class _Planner:
             turn=turn[0],
             condition=condition[0],
             going_on=next(map(array_of, ending.values()), None),
-            bytes=turn[1] + condition[1] + sum(buffer.nbytes for buffer in own),
+            bytes=turn[1] + condition[1] + sum(buffer.block.nbytes for buffer in own),
         )
         self.loops.append(loop)
         return loop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from dltrain.autodiff.loops.scan_op import Scan
 from dltrain.autodiff.spec import Array
 from dltrain.backends.backend import Backend, Call, Table, assembled, call_of
-from dltrain.backends.scratch import Scratch
 from dltrain.compiler.instructions import Instruction, Loop
 from dltrain.compiler.ir import KernelError
 from dltrain.errors import GraphError
@@ -20,22 +19,23 @@ class Loops(Backend):
     """Makes turns; what a turn computes is left to other backends.
 
     Attributes:
-        bytes: of what turns are given and give.
+        backends: those, and this one.
     """
 
-    name = ""
-    lowering: ClassVar = Table()
+    name = "loops"
+    lowering: ClassVar[Table[Callable[[Instruction, Loops], list[Call]]]] = Table()
 
     def __init__(self, backends: Sequence[Backend]) -> None:
-        self._backends = [*backends, self]
-        self.bytes = 0
+        self.backends = [*backends, self]
 
-    def lower(self, work: Instruction, scratch: Scratch) -> list[Call] | None:
-        if (loop := work.loop) is None:
-            return None
-        self.bytes += sum(array.nbytes for array in (*loop.elements, *loop.outputs))
-        turn, condition = assembled([loop.turn, loop.condition], self._backends, scratch)
-        return [call_of(work, Turns(work, loop, turn, condition))]
+
+@Loops.lowering(Scan)
+def turns(work: Instruction, loops: Loops) -> list[Call]:
+    """The call that makes all turns."""
+    loop = work.loop
+    assert loop is not None
+    turn, condition = assembled([loop.turn, loop.condition], loops.backends, loops.scratch)
+    return [call_of(work, Turns(work, loop, turn, condition))]
 
 
 class Turns:

@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 
-from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.backends.memory import distinct_bytes
 from dltrain.compiler.ir import Node
 from dltrain.execution.plan import Plan
@@ -31,7 +30,7 @@ class Line:
 
     Attributes:
         phase: "compute", or "commit" for what writes variables after the guard.
-        kernel: the name of a C function; "NumPy", or "BLAS" where NumPy multiplies matrices.
+        kernel: what the calls call: "NumPy", "BLAS", the name of a C function; else "Python".
         calls: more than one where the group is computed in tiles, an op and a tile a call.
         ops: labels of the nodes' ops in order.
         scope: what the names of all nodes begin with; empty if they share nothing.
@@ -161,7 +160,7 @@ def _lines(plan: Plan, seconds: Sequence[float]) -> Iterator[Line]:
             calls = list(found)
             yield Line(
                 phase=phase,
-                kernel=calls[0].function or ("BLAS" if isinstance(calls[0].nodes[0].op, Matmul) else "NumPy"),
+                kernel=calls[0].function,
                 calls=len(calls),
                 ops=tuple(node.op.label for node in group),
                 scope=commonpath(dirname(node.origin.name) for node in group),

@@ -8,6 +8,7 @@ import pytest
 import dltrain as dl
 from dltrain.compiler.planning import PASSES
 from dltrain.errors import GraphError
+from dltrain.inspection.plan import operations_of
 
 HIDDEN = 3
 
@@ -370,3 +371,14 @@ def test_an_inner_loop_may_begin_with_what_is_outside():
         found = dl.Session().run([fixed, slope], {c: 3.0})
         x = (1 + 13**0.5) / 2
         np.testing.assert_allclose(found, [x, 1 / (2 * x - 1)], rtol=1e-9)
+
+
+def test_the_floating_point_operations_of_a_loop_are_those_of_all_its_turns():
+    """One product of [batch, 4] with [4, 4] a turn, in 3 turns of 5."""
+    with dl.Graph():
+        x, w = dl.placeholder("float32", (5, "batch", 4)), dl.placeholder("float32", (4, 4))
+        turns, _ = dl.scan(
+            lambda s, _: (dl.scan(lambda h, e: (dl.tanh(h @ w + e), ()), s, x)[0], ()), x[0], length=3
+        )
+        plan = dl.Session(kernels="numpy").make_callable([turns], [x, w]).bind(batch=2).plan
+    assert operations_of(node for call in plan.compute for node in call.nodes) == 3 * 5 * 2 * 2 * 4 * 4

@@ -48,7 +48,7 @@ def at(x, place):
 
 
 @Python.lowering(Elementwise, Copy)
-def group(work, scratch):
+def group(work, backend):
     if not all(node.op.label in FUNCTIONS for node in work.nodes):
         return None
     memory = {node: memoryview(array) for node, array in work.arrays.items() if array.size}
@@ -66,7 +66,7 @@ def group(work, scratch):
 
 
 @Python.lowering(Matmul)
-def matmul(work, scratch):
+def matmul(work, backend):
     op, (a, b), (out,) = work.node.op, map(memoryview, work.inputs), map(memoryview, work.outputs)
     if out.ndim > 2:
         return None
@@ -80,7 +80,7 @@ def matmul(work, scratch):
 
 
 @Python.lowering(Sum, Mean)
-def reduction(work, scratch):
+def reduction(work, backend):
     op, (x,), (out,) = work.node.op, map(memoryview, work.inputs), work.outputs
     kept = memoryview(out.reshape([1 if axis in op.axes else size for axis, size in enumerate(x.shape)]))
     count = x.nbytes // out.nbytes if isinstance(op, Mean) else 1
@@ -94,7 +94,7 @@ def reduction(work, scratch):
 
 
 @Python.lowering(SoftmaxCrossEntropy)
-def cross_entropy(work, scratch):
+def cross_entropy(work, backend):
     (x, labels), (losses, logs) = map(memoryview, work.inputs), map(memoryview, work.outputs)
 
     def run():
@@ -108,7 +108,7 @@ def cross_entropy(work, scratch):
 
 
 @Python.lowering(OneHot)
-def one_hot(work, scratch):
+def one_hot(work, backend):
     (labels,), (out,) = map(memoryview, work.inputs), map(memoryview, work.outputs)
 
     def run():

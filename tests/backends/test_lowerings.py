@@ -9,7 +9,7 @@ from dltrain.autodiff.ops.exponential import Exp
 from dltrain.autodiff.ops.logic import Cast
 from dltrain.autodiff.ops.reduce import Sum
 from dltrain.autodiff.ops.softmax import Softmax
-from dltrain.backends.c import C
+from dltrain.backends.c import C, CCall
 from dltrain.backends.c.compiler import find_compiler
 from dltrain.backends.c.elementwise import group_call
 
@@ -114,3 +114,60 @@ def test_a_lowering_of_its_own_is_given_the_op_alone(op, expected):
     np.testing.assert_allclose(results[0], expected(values), rtol=1e-12)
     np.testing.assert_allclose(results[1], np.exp(expected(values) + 1.0), rtol=1e-12)
     assert [[node.op for node in nodes] for nodes in ASKED] == [[op]]
+
+
+class Root(dl.Op, abstract=True):
+    """sqrt(|x|), whose C refuses what is below 0."""
+
+    def infer(self, x):
+        return x
+
+    def compute(self, x, *, out):
+        np.sqrt(np.abs(x), out=out)
+
+
+SOURCE = """
+#include <math.h>
+#include <stdint.h>
+
+int64_t root(char **p, const int64_t *n, int64_t start, int64_t stop) {
+  const double x = *(const double *)p[0];
+  *(double *)p[1] = sqrt(x);
+  return x < 0;
+}
+"""
+
+
+@C.lowering(Root)
+def root(work, c):
+    return CCall(work, "root", SOURCE, [*work.inputs, *work.outputs], refuses=True)
+
+
+def inner(state):
+    """The roots of four numbers, some of them negative, and what is made of them before and after."""
+
+    def turn(s, x):
+        result = dl.exp(-Root()(s + x)) + x
+        return result, (Root()(result), x)
+
+    last, outputs = dl.scan(turn, state, np.array([-1.0, 2.0, -3.0, 0.5]))
+    return last, outputs[0]
+
+
+@NATIVE
+@pytest.mark.parametrize("kind", ["plain", "loop", "loops"])
+def test_what_c_refuses_numpy_computes_and_all_goes_on(kind):
+    with dl.Graph():
+        x = dl.placeholder("float64", ())
+        if kind == "plain":
+            results = [dl.exp(Root()(Root()(x) - 3.0)) + 1.0, Root()(x)]
+        elif kind == "loop":
+            results = [*inner(x)]
+        else:
+            last, outputs = dl.scan(lambda s, _: (inner(s)[0] - 1.0, inner(s)[1]), x, length=5)
+            results = [last, outputs]
+        expected = dl.Session(kernels="numpy").run(results, {x: -2.0})
+        session = dl.Session(kernels="native")
+        for _ in range(2):
+            for found, wanted in zip(session.run(results, {x: -2.0}), expected, strict=True):
+                np.testing.assert_allclose(found, wanted, rtol=1e-12)

@@ -45,5 +45,5 @@ def test_the_workloads_come_to_the_figures_of_numpy(workload):
 def test_an_op_that_no_backend_computes_is_named():
     with dl.Graph() as graph:
         x = dl.Variable([1.0, 2.0])
-        with pytest.raises(GraphError, match="nothing of python computes cumsum"):
+        with pytest.raises(GraphError, match=r"no backend computes cumsum: .*NumPy"):
             dl.Session(graph, backends=[Python()]).run(dl.cumsum(x))

@@ -34,7 +34,7 @@ def test_inputs_and_results_lie_where_they_are_asked_to(passes: frozenset[str]) 
         x = dl.placeholder("float64", (3,))
         y = dl.exp(x) * 2.0
         program = dl.Program((x,), (y, y[1:], x, y, dl.concat([dl.sin(x), dl.cos(x)])))
-        made = planned(lower(program, {}), Storage(), passes, [column], fetched, fuses=NumPy().fuses)
+        made = planned(lower(program, {}), Storage(), passes, [column], fetched)
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
     (calls,) = assembled([[Instruction(group, arrays) for group in made.compute]], [NumPy()], Scratch())
     array_of(sequence)[...] = np.arange(15).reshape(3, 5)
@@ -58,7 +58,7 @@ def test_results_in_the_place_of_inputs_come_after_all_that_reads_these(passes: 
         x, y = dl.placeholder("float64", (4,)), dl.placeholder("float64", (4,))
         doubled = x * 2.0
         program = dl.Program((x, y), (doubled, y, dl.sum(doubled * y)))
-        made = planned(lower(program, {}), Storage(), passes, places, results, fuses=NumPy().fuses)
+        made = planned(lower(program, {}), Storage(), passes, places, results)
     arrays = {node: array_of(buffer) for node, buffer in made.buffers.items()}
     (calls,) = assembled([[Instruction(group, arrays) for group in made.compute]], [NumPy()], Scratch())
     first, second = np.arange(4.0), np.array([7.0, 5.0, 2.0, 3.0])

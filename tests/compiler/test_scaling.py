@@ -133,9 +133,22 @@ def test_calls_and_memory_are_linear_in_depth() -> None:
         assert four - two == pytest.approx(2 * (two - one), rel=0.05)
 
 
+def recurrent(*, kernels: Kernels) -> Callable[[int], BoundFunction]:
+    """The loss and its gradient of a recurrent network over 50 elements, to be bound to a batch."""
+    x = dl.placeholder("float32", (50, "batch", 64))
+    w = dl.Variable(np.eye(64), dtype="float32")
+    first = dl.broadcast_to(dl.constant(0.0, "float32"), ("batch", 64))
+    last, states = dl.scan(lambda h, element: ((g := dl.tanh(h @ w + element)), g), first, x)
+    loss = dl.sum(states) + dl.sum(last)
+    function = dl.Session(kernels=kernels).make_callable([loss, *dl.gradients(loss, [w])], [x])
+    return lambda batch: function.bind(batch=batch)
+
+
 @kernels_on_and_off
-def test_a_plan_takes_the_memory_that_it_says(kernels: Kernels) -> None:
-    bind = perceptron(layers=4, width=64, kernels=kernels)
+@pytest.mark.parametrize("network", ["perceptron", "recurrent"])
+def test_a_plan_takes_the_memory_that_it_says(network: str, kernels: Kernels) -> None:
+    loops = network == "recurrent"
+    bind = recurrent(kernels=kernels) if loops else perceptron(layers=4, width=64, kernels=kernels)
     bind(8)  # the variables have memory now
     tracemalloc.start()
     try:

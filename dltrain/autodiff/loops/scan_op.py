@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from dltrain.autodiff import ops
-from dltrain.autodiff.dimensions import Dimension
+from dltrain.autodiff.dimensions import Dimension, bound
 from dltrain.autodiff.gradients import walk_back
 from dltrain.autodiff.graph import Node, Tensor
 from dltrain.autodiff.leaves import as_tensor
@@ -52,6 +52,21 @@ class Scan(Op):
         stacks = [output.spec.with_shape((self.length, *output.shape)) for output in self.outputs]
         count = [] if self.body.going_on is None else [Spec((), np.dtype(np.int64))]
         return (*(state.spec for state in self.body.states), *stacks, *count)
+
+    def operations(self, inputs: Sequence[Spec], output: Spec) -> int:
+        """Those of a turn, as often as there is one at most."""
+        states, elements = len(self.body.states), len(self.body.elements)
+        shapes = [spec.sizes for spec in inputs]
+        shapes[states : states + elements] = [shape[1:] for shape in shapes[states : states + elements]]
+        sizes = _sizes(self.given, shapes)
+        length = inputs[states].sizes[0] if elements else bound(self.length, sizes)
+        ends = () if self.body.going_on is None else (self.body.going_on,)
+        nodes = nodes_of((*self.body.next_states, *self.outputs, *ends), self.given)
+        specs = [[tensor.spec.bind(sizes) for tensor in (*node.inputs, node.outputs[0])] for node in nodes]
+        if not isinstance(length, int) or not all(spec.is_bound for each in specs for spec in each):
+            return 0  # a size is told by a product of names only
+        of_nodes = zip(nodes, specs, strict=True)
+        return length * sum(node.op.operations(given, out) for node, (*given, out) in of_nodes)
 
     def compute(self, *inputs: Array, out: Any) -> None:
         """Turn by turn and node by node: what a loop means, slowly."""
@@ -198,12 +213,15 @@ def _last_part(name: str) -> str:
     return name.rpartition("/")[-1]
 
 
+def _sizes(tensors: Iterable[Tensor], shapes: Iterable[Sequence[int]]) -> dict[str, int]:
+    """Of the named dimensions of tensors with these shapes."""
+    pairs = [zip(tensor.shape, shape, strict=True) for tensor, shape in zip(tensors, shapes, strict=False)]
+    return {name: size for pair in pairs for name, size in pair if isinstance(name, str)}
+
+
 def evaluated(results: Sequence[Tensor], given: Mapping[Tensor, Array]) -> list[Array]:
     """The results' values from those of given tensors, each node by its op's own kernel."""
-    sizes: dict[str, int] = {}
-    for tensor, array in given.items():
-        pairs = zip(tensor.shape, array.shape, strict=True)
-        sizes |= {name: size for name, size in pairs if isinstance(name, str)}
+    sizes = _sizes(given, [array.shape for array in given.values()])
     values = dict(given)
     for node in nodes_of(results, given):
         specs = [output.spec.bind(sizes) for output in node.outputs]

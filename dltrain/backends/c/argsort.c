@@ -1,8 +1,8 @@
 /* Order along an axis of arrays that lie row by row: a line is all that differs only in its place along the axis. p: x,
-   out; n: places in the axis, numbers behind it, lines along it, lines of a task. */
+   out, and for each task a line of keys and one of places; n: places in the axis, numbers behind it, lines along it,
+   lines of a task. */
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
@@ -65,9 +65,8 @@ static void radix(const KEY *keys, int64_t *out, int64_t size, int64_t after, in
 
 int64_t argsort(char **p, const int64_t *n, int64_t start, int64_t stop) {
   const int64_t size = n[0], after = n[1], end = LEAST(stop * n[3], n[2]);
-  int64_t *const spare = malloc(size * (sizeof *spare + sizeof(KEY)));
-  KEY *const keys = (KEY *)(spare + size);
-  if (!spare) return 1;
+  KEY *const keys = (KEY *)p[2] + start * size;
+  int64_t *const spare = (int64_t *)p[3] + start * size;
   for (int64_t line = start * n[3]; line < end; ++line) {
     const int64_t begin = line / after * size * after + line % after;
     const NUMBER *const x = (const NUMBER *)p[0] + begin;
@@ -78,6 +77,5 @@ int64_t argsort(char **p, const int64_t *n, int64_t start, int64_t stop) {
     else
       insertion(keys, out, size, after);
   }
-  free(spare);
   return 0;
 }

@@ -13,13 +13,12 @@ from dltrain.backends.c.cache import load
 from dltrain.backends.c.call import CCall, c_text
 from dltrain.backends.c.compiler import Compiler
 from dltrain.backends.c.threads import Threads, runtime_source
-from dltrain.backends.scratch import Scratch
 from dltrain.backends.threads import threads as threads_of_blas
 from dltrain.compiler.instructions import Instruction
 
 
 class C(Backend):
-    """C that is compiled on this machine. A lowering is given the instruction and this object.
+    """C that is compiled on this machine. A lowering returns a `CCall`.
 
     Arguments:
         threads: how many compute; default as many as BLAS has been given.
@@ -43,12 +42,6 @@ class C(Backend):
         if op.combine is not None:
             return self.lowering.find(type(op)) is self.lowering.find(Reduction)
         return super().fuses(op) and op.expression() is not None
-
-    def lower(self, work: Instruction, scratch: Scratch | None = None) -> CCall | None:
-        """The call of a C function; None where C is not for it."""
-        lowering = self._lowering(work)
-        call: CCall | None = lowering(work, self) if lowering else None
-        return call
 
     def prepare(self, lowered: Sequence[CCall]) -> None:
         """Compile the functions that are written for these calls, and bind all of them."""

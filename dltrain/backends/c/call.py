@@ -38,6 +38,16 @@ def is_contiguous(array: Array) -> bool:
     return array.flags.c_contiguous
 
 
+class _Moved:
+    def __init__(self, array: Array, address: int) -> None:
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
+
+
+def _moved(array: Array, address: int | None) -> Array:
+    """Like the array, but for its address; None: where it lies."""
+    return array if address is None else np.asarray(_Moved(array, address))
+
+
 class CallFields(ctypes.Structure):
     """`call` of threads.c."""
 
@@ -63,7 +73,7 @@ class CCall:
         arrays: whose addresses are p.
         numbers: n.
         tasks: how many it has; they may run at the same time.
-        refuses: whether it may refuse its input; NumPy's kernel says then what is wrong.
+        refuses: whether it may refuse its input; NumPy's kernel then computes it, or says what is wrong.
         text: of a function that is written for this call, after its type and name; else empty.
         pointers, fields: p, and what threads.c is given, once the call is bound: addresses of what it keeps.
     """
@@ -92,14 +102,27 @@ class CCall:
         """It and the calls that it makes, which stand before it."""
         return [self]
 
-    def refusal(self) -> KernelError:
-        """What NumPy's kernel says of the input that the function has just refused."""
-        node = self.work.node
+    def after_refusal(self, number: int) -> int:
+        """Has NumPy's kernel compute what the function has just refused, or say what is wrong.
+
+        Returns:
+            what `run` is called with next, where that has returned the number.
+
+        Raises:
+            KernelError: it refuses its input, too.
+        """
+        node, others = self.work.node, self.work.nodes[1:]
+        now = {array.ctypes.data: at for array, at in zip(self.arrays, self.pointers, strict=False)}
+        arrays = {
+            each: _moved(array, now.get(array.ctypes.data))
+            for each in (*node.inputs, node, *others)
+            if (array := self.work.arrays.get(each)) is not None
+        }
         try:
-            kernel(node, self.work.arrays, self.work.nodes[1:])()
+            kernel(node, arrays, others)()
         except GraphError as error:
-            return KernelError(node, error)
-        return KernelError(node, GraphError("the native kernel refused its input"))
+            raise KernelError(node, error) from None
+        return number
 
     def bind(self, library: ctypes.CDLL) -> None:
         """To the function in the compiled source."""

@@ -13,6 +13,8 @@ typedef struct {
   char *own[2];
 } place;
 
+enum { BEFORE_A_TURN = 1, WITHIN_A_TURN };
+
 /* A pointer that leads so many bytes behind where a place begins. */
 typedef struct {
   char **pointer;
@@ -31,7 +33,7 @@ typedef struct {
   int64_t length, reverse, count, made; /* numbers of arrays, or -1: how many turns are to be made; were made */
   const uint8_t *going_on;              /* what the condition finds; 0: there is none */
   char **now;                           /* where places begin in this turn */
-  int64_t turns, turn, at, paused;      /* to be made, of which this is made, its call, whether it has not begun */
+  int64_t turns, turn, at, paused;      /* to be made, of which this is made, its call, where it goes on */
 } loop;
 
 static char *address(const loop *it, char **p, const place *what, int64_t turn) {
@@ -55,11 +57,11 @@ int64_t scan(char **p, const int64_t *n, int64_t start, int64_t stop) {
     it->turns = it->count < 0 ? it->length : *(const int64_t *)p[it->count];
     if ((code = run_calls(it->calls, it->condition, &it->at))) return code;
   }
-  int begun = resumed && !it->paused;
+  int begun = resumed && it->paused != BEFORE_A_TURN;
   if (it->paused) resumed = it->paused = 0;
   for (; it->turn < it->turns; ++it->turn, begun = 0) {
     if (!begun && is_late()) {
-      it->paused = 1;
+      it->paused = BEFORE_A_TURN;
       return PAUSED;
     }
     if (!begun) begin(it, p);

@@ -14,9 +14,9 @@ from dltrain.backends.c.backend import C
 from dltrain.backends.c.call import CallFields, CCall, is_contiguous
 from dltrain.backends.c.threads import runtime_source
 from dltrain.compiler.instructions import Instruction, Loop
-from dltrain.compiler.ir import KernelError
 
 INT64 = ctypes.c_int64
+WITHIN_A_TURN = 2  # as in scan.c
 
 
 class PlaceFields(ctypes.Structure):
@@ -145,14 +145,12 @@ class LoopCall(CCall):
         self._fields.places = ctypes.addressof(self._place_fields)
         self._fields.cells, self._fields.cell_count = ctypes.addressof(self._cell_fields), len(cells)
 
-    def refusal(self) -> KernelError:
-        """What one of its calls says, of the numbers of this turn."""
-        memory = [place.memory for place in self._places]
-        numbers = [ctypes.string_at(now, len(own)) for own, now in zip(memory, self._now, strict=True)]
-        for own, found in zip(memory, numbers, strict=True):
-            ctypes.memmove(own.start, found, len(own))
+    def after_refusal(self, number: int) -> int:
+        """The same of that of its calls which has refused its input in this turn; the turn then goes on."""
         at: int = self._fields.at
-        return self._made[at].refusal()
+        if self._made[at].after_refusal(number) > 0:  # else it is a loop that goes on by itself
+            self._fields.at, self._fields.paused = at + 1, WITHIN_A_TURN
+        return -number
 
     def _cells(self) -> Iterator[CellFields]:
         """The pointers of a turn's calls, and of theirs, that lead to what differs from turn to turn."""

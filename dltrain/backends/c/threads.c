@@ -197,12 +197,13 @@ static int64_t run_calls(const call *calls, int64_t end, int64_t *at) {
   return 0;
 }
 
-/* Makes the calls on so many threads, from the first, or if `from` is negative from where that was returned. Returns
-   0; the number, from 1, of one that refuses its input; or a negative number, which is to be called with next.
+/* Makes the calls on so many threads, from the one behind number `from`, or if that is negative, on with what it
+   stands for. Returns 0; the number, from 1, of one that refuses its input; or a negative number, minus that of one
+   that is paused, which is to be called with next.
    A second thread that calls while one runs computes its tasks by itself. */
 int64_t run(const call *calls, int64_t count, int64_t threads, int64_t from) {
   const int alone = atomic_flag_test_and_set(&busy);
-  int64_t at = from < 0 ? -from - 1 : 0;
+  int64_t at = from < 0 ? -from - 1 : from;
   team = alone ? 1 : threads < started ? (int)threads : started;
   resumed = from < 0;
   deadline = nanoseconds(COARSE_CLOCK) + LONGEST;

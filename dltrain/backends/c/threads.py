@@ -69,9 +69,8 @@ class Threads:
         def checked_run() -> None:
             """Between calls of C, Python sees to signals; that of a loop returns for them now and then."""
             number = run(ctypes.c_int64(0))
-            while number < 0:
+            while number:
+                number = calls[number - 1].after_refusal(number) if number > 0 else number
                 number = run(ctypes.c_int64(number))
-            if number:
-                raise calls[number - 1].refusal()
 
         return checked_run

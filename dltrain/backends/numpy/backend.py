@@ -7,20 +7,19 @@ from functools import partial
 from typing import ClassVar
 
 from dltrain.autodiff.op import Op
+from dltrain.autodiff.ops.matmul import Matmul
 from dltrain.autodiff.spec import Array
 from dltrain.backends.backend import Backend, Call, Table, call_of
 from dltrain.backends.scratch import Scratch
 from dltrain.compiler.instructions import Instruction
 from dltrain.compiler.ir import Copy, Node
 
-Lowering = Callable[[Instruction, Scratch], list[Call] | None]
-
 
 class NumPy(Backend):
     """The ops' own kernels, which call NumPy; matrix products are those of BLAS."""
 
     name = "numpy"
-    lowering: ClassVar[Table[Lowering]] = Table()
+    lowering: ClassVar[Table[Callable[[Instruction, NumPy], list[Call] | None]]] = Table()
 
 
 def kernel(
@@ -51,9 +50,16 @@ def copying(source: Array, target: Array) -> Callable[[], object]:
 
 
 @NumPy.lowering(Op)
-def kernel_calls(work: Instruction, scratch: Scratch) -> list[Call] | None:
+def kernel_calls(work: Instruction, numpy: NumPy) -> list[Call] | None:
     """The call of the op's kernel; None for a loop, whose turns are calls of their own."""
     if work.loop is not None:
         return None
     assert len(work.nodes) == 1 + len(work.node.others)  # no group
-    return [call_of(work, kernel(work.node, work.arrays, work.nodes[1:], scratch))]
+    run = kernel(work.node, work.arrays, work.nodes[1:], numpy.scratch)
+    return [call_of(work, run, "NumPy")]
+
+
+@NumPy.lowering(Matmul)
+def product_calls(work: Instruction, _: NumPy) -> list[Call]:
+    """The call of BLAS."""
+    return [call_of(work, kernel(work.node, work.arrays), "BLAS")]

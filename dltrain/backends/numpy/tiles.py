@@ -22,9 +22,9 @@ MOST_TILES = 512  # beyond that tiles grow, so that a plan stays small
 
 
 @NumPy.lowering(Elementwise)
-def group_calls(work: Instruction, scratch: Scratch) -> list[Call]:
+def group_calls(work: Instruction, numpy: NumPy) -> list[Call]:
     """The calls of the group's kernels in order, tile by tile."""
-    return list(_tile_calls(work.nodes, work.arrays, scratch))
+    return list(_tile_calls(work.nodes, work.arrays, numpy.scratch))
 
 
 def _tile_calls(group: Group, arrays: Mapping[Node, Array], scratch: Scratch) -> Iterator[Call]:
@@ -51,11 +51,11 @@ def _tile_calls(group: Group, arrays: Mapping[Node, Array], scratch: Scratch) ->
             else:
                 out = _part(homes[node], tile, len(shape))
             parts[node] = out
-            yield Call(kernel(node, parts, (), scratch, free), (node,), group, (out,))
+            yield Call(kernel(node, parts, (), scratch, free), (node,), group, (out,), "NumPy")
         for node in group:
             if node in rows and node in results:
                 target = _part(results[node], tile, len(shape))
-                yield Call(copying(parts[node], target), (node,), group, (target,))
+                yield Call(copying(parts[node], target), (node,), group, (target,), "NumPy")
 
 
 def _is_flat(shape: tuple[int, ...], arrays: list[Array]) -> bool:

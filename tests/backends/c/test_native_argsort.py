@@ -36,7 +36,7 @@ def test_the_order_is_that_of_a_stable_sort(shape, axis, dtype):
     x = dl.placeholder(dtype, shape)
     fetches = [dl.argsort(x, axis), dl.argsort(x, axis, descending=True)]
     function = dl.Session(kernels="native", threads=2).make_callable(fetches, [x])
-    assert all(call.function for call in function.bind().plan.compute)
+    assert all(call.function != "NumPy" for call in function.bind().plan.compute)
     for fed in numbers(dtype, shape):
         fed = fed.astype(dtype)
         ascending, descending = function(fed)

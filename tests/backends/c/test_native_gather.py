@@ -19,7 +19,7 @@ SHAPES = [
 def results_of(fetches, feeds=None):
     """The fetches, computed by C alone."""
     function = dl.Session(kernels="native", threads=2).make_callable(fetches, list(feeds or ()))
-    assert all(call.function for call in function.bind().plan.compute)
+    assert all(call.function != "NumPy" for call in function.bind().plan.compute)
     return function(*(feeds or {}).values())
 
 
@@ -87,5 +87,5 @@ def test_gradients_of_slices_that_cut_several_axes(dtype):
     for key in keys:
         expected[key] += 2 * values[key]
     function = dl.Session(kernels="native").make_callable(fetches, [x])
-    assert all(call.function for call in function.bind().plan.compute)
+    assert all(call.function != "NumPy" for call in function.bind().plan.compute)
     np.testing.assert_array_equal(function(values)[0], expected)

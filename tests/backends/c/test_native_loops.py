@@ -18,8 +18,8 @@ from dltrain.errors import GraphError
 class Turned(C):
     """C that leaves loops to Python, and computes what their turns do."""
 
-    def lower(self, work, scratch=None):
-        return None if work.loop else super().lower(work, scratch)
+    def lower(self, work):
+        return None if work.loop else super().lower(work)
 
 
 def native(threads=2):

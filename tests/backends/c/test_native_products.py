@@ -17,7 +17,7 @@ def evaluated(fetches):
     """The fetches, all of whose products C computes, on two threads."""
     with threadpool_limits(2):
         bound = dl.Session(kernels="native").make_callable(fetches).bind()
-    assert all(call.function for call in bound.plan.compute)
+    assert all(call.function != "NumPy" for call in bound.plan.compute)
     return bound()
 
 
