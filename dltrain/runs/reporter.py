@@ -1,19 +1,29 @@
-"""What the trainer's records tell, as files of the run directory."""
+"""What training leaves in the run directory: what its records tell, checkpoints, and a step that diverges."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from dltrain.config import dump
 from dltrain.datasets import Data
+from dltrain.errors import StorageError
 from dltrain.execution import Session
+from dltrain.runs.checkpoints import CheckpointStore
+from dltrain.runs.directory import RunDirectory
+from dltrain.runs.failures import save_failure
 from dltrain.runs.metrics_files import MetricsFiles, write_summary
+from dltrain.runs.saved_state import DescribedData, SavedState
 from dltrain.runs.state_hash import hash_state
 from dltrain.summary import Writer
+from dltrain.training.divergence import DivergedBatch, check_finite
 from dltrain.training.network import Network
 from dltrain.training.records import EpochDone, Finished, Record, Started, StepDone
+from dltrain.training.state import TrainingState
 
 PICTURES = 10
 
@@ -44,24 +54,38 @@ class EventFiles:
         self.validation.close()
 
 
-@dataclass(frozen=True)
+def figures_told(network: Network, data: Data) -> dict[str, Sequence[str]]:
+    """The names of the figures that training tells of, by split: the columns of the metrics files."""
+    train = network.scalars if network.config.train.metrics else ["loss"]
+    return {"train": train, "validation": network.scalars if "validation" in data.splits else ()}
+
+
+@dataclass
 class Reporter:
-    """Writes `metrics.jsonl`, `metrics.csv`, `summary.json`, and TensorBoard's scalars, graph and pictures.
+    """Writes the run's files, from the step of `state` on.
 
     Arguments:
-        summary: path of `summary.json`.
+        metrics: the open metrics files, as they were at that step.
         session: holds the variables, whose hash is written at the end of each epoch. Lines between have none,
             which would cost more than a step; but a batch's loss tells of all parameters too.
+        state: the trainer's own counters, as it changes them.
+
+    Attributes:
+        events: the open event files.
     """
 
+    directory: RunDirectory
     metrics: MetricsFiles
-    events: EventFiles
-    summary: Path
     network: Network
     session: Session
     data: Data
+    state: TrainingState
+
+    def __post_init__(self) -> None:
+        self.events = EventFiles(self.directory.tensorboard, self.state.step)
 
     def report(self, record: Record) -> None:
+        """Writes what a record tells."""
         log_every = self.network.config.train.log_every
         match record:
             case Started():
@@ -76,7 +100,33 @@ class Reporter:
                     self.events.validation.image("reconstruction", self._pictures(), record.step)
                 self.events.write_epoch(record)
             case Finished():
-                write_summary(self.summary, record)
+                write_summary(self.directory.summary, record)
+
+    def save(self, state: TrainingState, best: bool) -> Path:
+        """Saves a checkpoint; see `Save`. Raises DivergedError when a variable is not finite."""
+        arrays = self.session.state()
+        check_finite(arrays, state.step)
+        store = CheckpointStore(self.directory.checkpoints)
+        return store.save(state.step, state.last_epoch, arrays, self._saved_state().model_dump(), best)
+
+    def keep(self, error: DivergedBatch) -> None:
+        """Saves variables and batch, and adds to the error how to see it again."""
+        try:
+            save_failure(self.directory.failure, error, self.session.state(), self._saved_state())
+        except StorageError as trouble:
+            error.fix += f"; the step was not saved: {trouble}"
+            return
+        path = shlex.quote(str(self.directory.path))
+        error.fix += f"; to see the step op by op: dltrain replay {path}"
+
+    def _saved_state(self) -> SavedState:
+        return SavedState(
+            run=self.directory.id,
+            config=dump(self.network.config),
+            counters=self.state,
+            files=self.metrics.position(),
+            data=DescribedData.of(self.data),
+        )
 
     def _pictures(self) -> np.ndarray:
         """Some examples of the validation split (else of the training split), above what becomes of them:

@@ -16,31 +16,24 @@ that was trained is had by `open`, and the step that it failed at by `failure`:
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from dltrain.autodiff.program import Program
 from dltrain.autodiff.spec import Array
 from dltrain.config import dump, to_yaml
 from dltrain.datasets import Data
-from dltrain.datasets.reading import described
 from dltrain.errors import (
     ConfigError,
-    DataError,
     DltrainError,
     DltrainWarning,
     GraphError,
     RunError,
-    StorageError,
     UsageError,
     ending,
 )
@@ -50,18 +43,19 @@ from dltrain.files.atomic import write_atomically
 from dltrain.runs.checkpoints import Checkpoint, CheckpointStore, read_checkpoint
 from dltrain.runs.directory import RunDirectory
 from dltrain.runs.environment import describe_environment, differences
-from dltrain.runs.failures import Failure, save_failure
-from dltrain.runs.metrics_files import MetricsFiles, read_columns, read_lines
-from dltrain.runs.reporter import EventFiles, Reporter
+from dltrain.runs.failures import Failure
+from dltrain.runs.metrics_files import MetricsFiles, read_columns
+from dltrain.runs.reporter import Reporter, figures_told
+from dltrain.runs.resuming import restored
 from dltrain.runs.saved_state import DescribedData, SavedState
-from dltrain.training.batches import batches_of
-from dltrain.training.divergence import DivergedBatch, check_finite
+from dltrain.training.divergence import DivergedBatch
 from dltrain.training.evaluation import Evaluator, Figures, plain_figures
 from dltrain.training.network import build_network
+from dltrain.training.prediction import predict
 from dltrain.training.records import Record
 from dltrain.training.run_config import RunConfig
 from dltrain.training.state import TrainingState
-from dltrain.training.surprises import warn_of_large_batch, warn_of_other_schedule
+from dltrain.training.surprises import warn_of_large_batch
 from dltrain.training.trainer import Trainer, check_watched
 
 
@@ -176,7 +170,8 @@ class Run:
             environment=describe_environment(self.session.kernels),
         )
         with self._ended_by_error():
-            self._open_files(MetricsFiles.create(directory.path, **self._columns))
+            columns = figures_told(self.network, self.data)
+            self._open_files(MetricsFiles.create(directory.path, **columns))
         return self
 
     def resume(self, directory: RunDirectory, *, command: Sequence[str] = ()) -> Self:
@@ -190,33 +185,12 @@ class Run:
 
         Raises RunError when there is no usable checkpoint, or it does not fit.
         """
-        self._directory, before, identity = directory, directory.record(), directory.id
-        examples = len(self.data.splits["train"])
-        store = CheckpointStore(directory.checkpoints)
-        if store.never_saved() and self._told_little():
-            _warn(f"{directory.path} has no checkpoint yet: it begins again at its first step")
-            directory.check_files(self.data.files)
-            MetricsFiles.remove(directory.path)
-            files = MetricsFiles.create(directory.path, **self._columns)
-        else:
-            checkpoint = store.load_newest(
-                lambda _, error: _warn(f"{error}; an earlier checkpoint is used"),
-                check=lambda checkpoint: SavedState.of(checkpoint, identity),
-            )
-            saved = SavedState.of(checkpoint, identity)
-            was = saved.check_same_config(self.config, directory)
-            saved.data.check_same(self.data)
-            directory.check_files(self.data.files)
-            saved.counters.check_fits(self.config.steps_per_epoch(examples))
-            self.network.load(self.session, checkpoint.arrays)
-            self.state = saved.counters
-            totals = [each.total_steps(examples) for each in (was, self.config)]
-            warn_of_other_schedule(self.config.optimizer, self.state.step, *totals)
-            files = MetricsFiles.open(directory.path, **self._columns)
-            files.truncate_to(saved.files)
+        self._directory, before = directory, directory.record()
+        self.state, files = restored(directory, self.network, self.session, self.data)
         now = describe_environment(self.session.kernels)
         if changed := differences(before, now):
-            _warn(f"results may differ in their last bits: {', '.join(changed)}")
+            line = f"results may differ in their last bits: {', '.join(changed)}"
+            warnings.warn(DltrainWarning(line), stacklevel=2)
         train = dump(self.config.train)
         directory.resume(
             step=self.state.step, train=train, command=command, files=self.data.files, environment=now
@@ -230,13 +204,13 @@ class Run:
         """Trains; see `Trainer.fit`. What a record tells is in the run's files before the record is given."""
         reporter = self._reports
         parts = (self.network, self.training, self.session, self.data, self.state)
-        trainer = Trainer(*parts, self._save, should_stop, self.evaluation_batches)
+        trainer = Trainer(*parts, reporter.save, should_stop, self.evaluation_batches)
         try:
             for record in trainer.fit():
                 reporter.report(record)
                 yield record
         except DivergedBatch as error:
-            self._keep(error)
+            reporter.keep(error)
             raise
 
     def evaluate_best(self, splits: Iterable[str]) -> dict[str, Figures]:
@@ -252,52 +226,13 @@ class Run:
             write_atomically(self.directory.summary, json.dumps(summary, indent=1).encode() + b"\n")
         return figures
 
-    def _told_little(self) -> bool:
-        """Whether its figures are at most those of a first epoch, after which a checkpoint is saved."""
-        directory = self.directory
-        lines = read_lines(directory.path) if os.path.lexists(directory.metrics) else ()
-        return not directory.summary.exists() and sum(line.sha256 is not None for line in lines) <= 1
-
     def _found_anywhere(self) -> str:
         """The config as YAML that holds in every folder."""
         return to_yaml(dump(self.config.with_absolute_paths()))
 
-    @property
-    def _columns(self) -> dict[str, Sequence[str]]:
-        figures = self.network.scalars if "validation" in self.data.splits else ()
-        train = self.network.scalars if self.config.train.metrics else ["loss"]
-        return {"train": train, "validation": figures}
-
     def _open_files(self, metrics: MetricsFiles) -> None:
-        events = EventFiles(self.directory.tensorboard, self.state.step)
-        self._reporter = Reporter(
-            metrics, events, self.directory.summary, self.network, self.session, self.data
-        )
-
-    def _save(self, state: TrainingState, best: bool) -> Path:
-        arrays = self.session.state()
-        check_finite(arrays, state.step)
-        store = CheckpointStore(self.directory.checkpoints)
-        return store.save(state.step, state.last_epoch, arrays, self._saved_state().model_dump(), best)
-
-    def _saved_state(self) -> SavedState:
-        return SavedState(
-            run=self.directory.id,
-            config=dump(self.config),
-            counters=self.state,
-            files=self._reports.metrics.position(),
-            data=self.trained_on,
-        )
-
-    def _keep(self, error: DivergedBatch) -> None:
-        """Saves variables and batch, and adds to the error how to see it again."""
-        try:
-            save_failure(self.directory.failure, error, self.session.state(), self._saved_state())
-        except StorageError as trouble:
-            error.fix += f"; the step was not saved: {trouble}"
-            return
-        path = shlex.quote(str(self.directory.path))
-        error.fix += f"; to see the step op by op: dltrain replay {path}"
+        parts = (self.network, self.session, self.data, self.state)
+        self._reporter = Reporter(self.directory, metrics, *parts)
 
     def __enter__(self) -> Self:
         _ = self._reports
@@ -414,30 +349,4 @@ class Run:
         Raises DataError when inputs are of another shape or dtype, or so large that what the model gives is
         not finite.
         """
-        inputs, shape = np.asarray(inputs), tuple(self.trained_on.input_shape)
-        if inputs.shape == shape:
-            inputs = inputs[np.newaxis]
-        if inputs.shape[1:] != shape or (inputs.dtype != np.uint8 and inputs.dtype.kind != "f"):
-            why = f"they are {described(inputs.shape, inputs.dtype)}"
-            fix = f"give uint8 or floating examples of {' x '.join(map(str, shape))}"
-            raise DataError("inputs do not fit the model", where=repr(self), why=why, fix=fix)
-        scale = np.float32(self.config.dataset.input_scale(inputs.dtype))
-        function = self.session.make_callable(self.network.prediction.value, [self.network.inputs])
-        batches = batches_of(np.arange(len(inputs)), self.config.train.evaluation_batch_size)
-        with np.errstate(over="ignore"):
-            parts = [function(inputs[index] * scale) for index in batches]
-        output = self.network.prediction.value.spec
-        none = np.empty((0, *output.with_shape(output.shape[1:]).sizes), np.float32)
-        outputs = np.concatenate([none, *parts])
-        finite = np.isfinite(outputs).all(axis=tuple(range(1, outputs.ndim)))
-        if not finite.all():
-            example = int(np.argmin(finite))
-            where = f"example {example} of the inputs"
-            why = f"its values reach {np.abs(inputs[example]).max():.3g}"
-            fix = "scale the inputs as those that the model was trained on"
-            raise DataError("the model's output is not finite", where=where, why=why, fix=fix)
-        return outputs
-
-
-def _warn(line: str) -> None:
-    warnings.warn(DltrainWarning(line), stacklevel=3)
+        return predict(self.session, self.network, inputs, where=repr(self))

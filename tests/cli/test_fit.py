@@ -12,7 +12,7 @@ import pytest
 from run_helpers import Dltrain, autoencoder_config, busy_config, dltrain_in, softmax_config, write_data
 
 from dltrain.runs.directory import RunDirectory
-from dltrain.runs.run import Run
+from dltrain.runs.reporter import Reporter
 from dltrain.training.state import TrainingState
 from dltrain.training.trainer import Trainer
 
@@ -181,16 +181,16 @@ def test_a_signal_after_the_last_step_is_not_forgotten(
     dltrain: Dltrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes while the last checkpoint is saved; what is left is the evaluation on the test split."""
-    save = Run._save
+    save = Reporter.save
 
-    def save_and_signal(self: Run, state: TrainingState, best: bool) -> Path:
+    def save_and_signal(self: Reporter, state: TrainingState, best: bool) -> Path:
         if state.step == 18:
             os.kill(os.getpid(), signal.SIGTERM)
         return save(self, state, best)
 
     dltrain("fit", "c.yaml", "--run-dir", "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_save", save_and_signal)
+        patch.setattr(Reporter, "save", save_and_signal)
         assert dltrain("fit", "c.yaml", "--run-dir", "run").code == 143
     assert (record()["status"], record()["exit_code"]) == ("stopped", 143)
     assert dltrain("fit", "--resume", "run").code == 0

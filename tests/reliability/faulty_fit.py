@@ -27,7 +27,7 @@ from dltrain.cli.signals import StopFlag
 from dltrain.datasets.dataset import Dataset
 from dltrain.runs import reporter as reporter_module
 from dltrain.runs.checkpoints import CheckpointStore
-from dltrain.runs.run import Run
+from dltrain.runs.reporter import Reporter
 from dltrain.training.evaluation import Evaluator
 from dltrain.training.trainer import Trainer
 
@@ -39,7 +39,7 @@ WITHIN: dict[CodeType, str] = {
     Dataset.load.__code__: "data loading",
     Trainer._step.__code__: "step",
     Evaluator.__call__.__code__: "evaluation",
-    Run._save.__code__: "save",
+    Reporter.save.__code__: "save",
     CheckpointStore._prune.__code__: "prune",
 }
 BEGINS: dict[CodeType, str] = {
@@ -103,18 +103,18 @@ def fit_with_failing_calls(
 
         return call
 
-    def switched(run: Run, *arguments: Any) -> Path:
+    def switched(reporter: Reporter, *arguments: Any) -> Path:
         nonlocal saves, on
         saves += 1
         on = saves == save
-        path = original_save(run, *arguments)
+        path = original_save(reporter, *arguments)
         on = False
         tell("calls", calls)
         return path
 
-    saves, original_save = 0, Run._save
+    saves, original_save = 0, Reporter.save
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "_save", switched)
+        patch.setattr(Reporter, "save", switched)
         for module, name in CALLS:
             patch.setattr(module, name, failing(name, getattr(module, name)))
         return fit(words)

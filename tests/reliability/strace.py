@@ -16,7 +16,7 @@ import pytest
 from reliability.faulty_fit import fit
 from reliability.fork_server import tell
 
-from dltrain.runs.run import Run
+from dltrain.runs.reporter import Reporter
 
 # What changes files, and opens them; not every machine has all of these ("?").
 CALLS = (
@@ -38,20 +38,20 @@ def fit_under_strace(words: Sequence[str], save: int, log: str, inject: str | No
     Arguments:
         inject: of strace's option -e: which call fails, or which signal comes at it.
     """
-    saves, original = 0, Run._save
+    saves, original = 0, Reporter.save
 
-    def traced(run: Run, *arguments: Any) -> Path:
+    def traced(reporter: Reporter, *arguments: Any) -> Path:
         nonlocal saves
         saves += 1
         if saves == save:
             _attach(log, inject)
-        path = original(run, *arguments)
+        path = original(reporter, *arguments)
         if saves == save:
             tell(_SAVED, saves)
         return path
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Run, "_save", traced)
+        patch.setattr(Reporter, "save", traced)
         return fit(words)
 
 

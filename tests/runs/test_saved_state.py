@@ -13,7 +13,7 @@ import pytest
 from run_helpers import Dltrain, dltrain_in, softmax_config, write_data
 
 from dltrain.runs.checkpoints import CheckpointStore
-from dltrain.runs.run import Run
+from dltrain.runs.reporter import Reporter
 
 STEP_12, STEP_18 = "run/checkpoints/step-00000012", "run/checkpoints/step-00000018"
 
@@ -229,7 +229,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_save", killed)
+        patch.setattr(Reporter, "save", killed)
         dltrain("fit", "c.yaml", "--run-dir", "early", "train.log_every=1")
     shutil.rmtree("run")
     Path("early").rename("run")
