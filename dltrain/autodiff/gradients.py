@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Node, Tensor, name_scope, source
-from dltrain.autodiff.leaves import StopGradient, as_tensor
+from dltrain.autodiff.leaves import StopGradient
+from dltrain.autodiff.ops.shape import filled
 from dltrain.autodiff.ops.slices import add_up
 from dltrain.autodiff.walk import nodes_of, postorder
 from dltrain.errors import GraphError, NotDifferentiableError
@@ -34,7 +35,7 @@ def gradients(loss: Tensor, wrt: Sequence[Tensor], upstream: Tensor | None = Non
     if upstream is not None and upstream.spec != loss.spec:
         raise GraphError(f"upstream is {upstream.spec} but {loss.name!r} is {loss.spec}")
     with loss.graph, name_scope("gradients"):
-        return walk_back([loss], wrt, [_ones(loss) if upstream is None else upstream])
+        return walk_back([loss], wrt, [filled(1.0, loss) if upstream is None else upstream])
 
 
 def require_float(*tensors: Tensor) -> None:
@@ -127,12 +128,6 @@ def _nodes_between(
         if not dependent.isdisjoint(node.outputs):
             order.append(node)
     return order, {tensor for tensor in dependent if tensor.spec.is_float}
-
-
-def _ones(loss: Tensor) -> Tensor:
-    return (
-        ops.broadcast_to(as_tensor(1.0, loss.dtype), loss.shape) if loss.shape else as_tensor(1.0, loss.dtype)
-    )
 
 
 def _input_gradients(node: Node, upstreams: Sequence[Tensor | None]) -> Sequence[Tensor | None]:

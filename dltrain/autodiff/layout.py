@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class Layout(NamedTuple):
@@ -43,6 +46,12 @@ class Layout(NamedTuple):
         """One behind the last number."""
         last = sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
         return self.offset + last + 1 if self.size else self.offset
+
+    def array(self, memory: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """The array that lies so in memory."""
+        size = dtype.itemsize
+        strides = [stride * size for stride in self.strides]
+        return np.ndarray(self.shape, dtype, memory, self.offset * size, strides)
 
     def moved(self, offset: int) -> Layout:
         """The same, `offset` numbers later."""

@@ -16,6 +16,7 @@ from dltrain.autodiff.gradients import gradients, require_float, walk_back
 from dltrain.autodiff.graph import Tensor, name_scope
 from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.loops import scan
+from dltrain.autodiff.ops.shape import filled
 from dltrain.errors import GraphError
 
 
@@ -62,7 +63,7 @@ def jvp(outputs: Sequence[Tensor], inputs: Sequence[Tensor], tangents: Sequence[
     if not outputs:
         return []
     with outputs[0].graph, name_scope("jvp"):
-        any_cotangents = [_zeros(output) for output in outputs]
+        any_cotangents = [filled(0.0, output) for output in outputs]
         return vjp(vjp(outputs, inputs, any_cotangents), any_cotangents, tangents)
 
 
@@ -152,10 +153,6 @@ def require_like(tensors: Sequence[Tensor], vectors: Sequence[Tensor], kind: str
 
 def _or_zeros(found: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor]:
     return [
-        _zeros(tensor) if product is None else product for product, tensor in zip(found, like, strict=True)
+        filled(0.0, tensor) if product is None else product
+        for product, tensor in zip(found, like, strict=True)
     ]
-
-
-def _zeros(tensor: Tensor) -> Tensor:
-    with tensor.graph:
-        return ops.broadcast_to(as_tensor(0.0, tensor.dtype), tensor.shape)

@@ -24,9 +24,7 @@ def array_of(buffer: Buffer) -> Array:
     block, layout, dtype = buffer
     if block.memory is None:
         block.memory = aligned_empty(block.nbytes)
-    size = dtype.itemsize
-    strides = [stride * size for stride in layout.strides]
-    return np.ndarray(layout.shape, dtype, block.memory, layout.offset * size, strides)
+    return layout.array(block.memory, dtype)
 
 
 def distinct_bytes(arrays: Iterable[Array]) -> int:

@@ -25,7 +25,7 @@ class Block:
 
 
 class Buffer(NamedTuple):
-    """Where an array is to lie: like an array of NumPy's, but for its numbers."""
+    """Where an array is to lie."""
 
     block: Block
     layout: Layout
@@ -42,30 +42,9 @@ class Buffer(NamedTuple):
         return self.layout.shape
 
     @property
-    def strides(self) -> tuple[int, ...]:
-        """In bytes."""
-        return tuple([stride * self.dtype.itemsize for stride in self.layout.strides])
-
-    @property
     def offset(self) -> int:
         """Of the first number in the block, in bytes."""
         return self.layout.offset * self.dtype.itemsize
-
-    @property
-    def size(self) -> int:
-        return self.layout.size
-
-    @property
-    def itemsize(self) -> int:
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
-
-    @property
-    def ndim(self) -> int:
-        return len(self.layout.shape)
 
     @property
     def is_contiguous(self) -> bool:

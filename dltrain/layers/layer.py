@@ -31,7 +31,7 @@ class Forward:
     """
 
     output: Tensor
-    updates: Updates = field(default_factory=lambda: Updates(()))
+    updates: Updates = field(default_factory=Updates)
 
 
 @dataclass(frozen=True)

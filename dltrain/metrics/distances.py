@@ -12,8 +12,9 @@ import numpy as np
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor
+from dltrain.autodiff.ops.shape import filled
 from dltrain.autodiff.spec import Array
-from dltrain.metrics.metric import Mean, Metric, ones_like
+from dltrain.metrics.metric import Mean, Metric
 from dltrain.task import FloatTarget, Prediction, Target
 
 
@@ -59,7 +60,7 @@ class R2(Metric, name="r2"):
         square = ops.square(t)  # exact, of a float32; so are sums of either half of its digits (Dekker 1971)
         spread = square * (2.0**29 + 1)
         high = spread - (spread - square)
-        return [ops.sum(x, axis=0) for x in (error, t, high, square - high, ones_like(t))]
+        return [ops.sum(x, axis=0) for x in (error, t, high, square - high, filled(1.0, t))]
 
     def figure(self, *totals: Any) -> float | Array:
         error, *exact = map(np.ravel, totals)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor, name_scope
-from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.ops.shape import filled
 from dltrain.autodiff.spec import Array
 from dltrain.task import Prediction, TaskPart
 
@@ -72,13 +72,8 @@ class Mean(Metric):
 
     def sums(self, prediction: Prediction, target: Tensor) -> Sequence[Tensor]:
         x = ops.cast(self.each(prediction, target), "float64")  # so that batches add up exactly
-        return ops.sum(x), ops.sum(ones_like(x))
+        return ops.sum(x), ops.sum(filled(1.0, x))
 
     def figure(self, *totals: Any) -> float | Array:
         total, count = totals
         return float(total / count)
-
-
-def ones_like(x: Tensor) -> Tensor:
-    """A one for each number of a tensor, float64."""
-    return ops.broadcast_to(as_tensor(1.0, "float64"), x.shape)

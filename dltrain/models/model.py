@@ -74,7 +74,7 @@ class BuiltModel:
         Returns:
             the prediction, and the updates of all layers, see `Forward`.
         """
-        updates = Updates(())
+        updates = Updates()
         with x.graph, source(Key("model")), name_scope(self.scope.rpartition("/")[-1]):
             for layer in self.layers:
                 forward = layer(x, training=training)

@@ -19,6 +19,7 @@ from pydantic import Field
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Tensor, Updates, Variable, name_scope
 from dltrain.autodiff.leaves import as_tensor
+from dltrain.autodiff.ops.joins import unpacked
 from dltrain.errors import GraphError
 from dltrain.optimizers.objective import Objective
 from dltrain.optimizers.optimizer import Optimizer
@@ -178,9 +179,4 @@ class FirstOrder(Optimizer):
         step = Step(gradient, variables, rate, count)
         parameters = self.update(step)
         pairs = [(slot, step.kept[name]) for name, slot in step.slots.items()]
-        start = 0
-        for variable in variables:
-            end = start + prod(variable.spec.sizes)
-            pairs.append((variable, ops.reshape(parameters[start:end], variable.shape)))
-            start = end
-        return pairs
+        return [*pairs, *zip(variables, unpacked(parameters, variables), strict=True)]

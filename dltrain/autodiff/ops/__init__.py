@@ -6,6 +6,7 @@ from dltrain.autodiff.ops.cumulative import *
 from dltrain.autodiff.ops.einsum import *
 from dltrain.autodiff.ops.exponential import *
 from dltrain.autodiff.ops.gather import *
+from dltrain.autodiff.ops.joins import *
 from dltrain.autodiff.ops.linalg import *
 from dltrain.autodiff.ops.logic import *
 from dltrain.autodiff.ops.matmul import *

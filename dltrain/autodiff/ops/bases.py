@@ -82,7 +82,7 @@ class View(Op, abstract=True):
     def compute(self, x: Array, *, out: Array) -> None:
         layout = self.view(Layout.contiguous(x.shape), out.shape)
         assert layout is not None, f"{type(self).__name__} has no view"
-        np.copyto(out, _lying(np.ascontiguousarray(x), layout))
+        np.copyto(out, layout.array(np.ascontiguousarray(x), x.dtype))
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,7 @@ class Join(Op, abstract=True):
     def compute(self, *inputs: Array, out: Array) -> None:
         parts = self.parts(Layout.contiguous(out.shape), [x.shape for x in inputs])
         for x, layout in zip(inputs, parts, strict=True):
-            np.copyto(_lying(out, layout), x)
-
-
-def _lying(memory: Array, layout: Layout) -> Array:
-    """The numbers of contiguous memory that lie there."""
-    size = memory.itemsize
-    strides = [stride * size for stride in layout.strides]
-    return np.ndarray(layout.shape, memory.dtype, memory, layout.offset * size, strides)
+            np.copyto(layout.array(out, out.dtype), x)
 
 
 def workspace_like_out(self: Op, *inputs: Array, out: Array) -> Workspace:

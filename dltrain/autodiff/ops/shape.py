@@ -9,7 +9,7 @@ from typing import Any
 from dltrain.autodiff.dimensions import Dimension, Shape, listed, names_of, product, size_of
 from dltrain.autodiff.graph import Node, Tensor, TensorLike
 from dltrain.autodiff.layout import Layout
-from dltrain.autodiff.leaves import StopGradient
+from dltrain.autodiff.leaves import StopGradient, as_tensor
 from dltrain.autodiff.ops.bases import View, operand
 from dltrain.autodiff.spec import (
     Spec,
@@ -179,6 +179,13 @@ def broadcast_to(x: TensorLike, shape: Sequence[Dimension], name: str | None = N
         GraphError: x does not broadcast to the shape.
     """
     return BroadcastTo(as_shape(shape))(operand(x), name=name)
+
+
+def filled(number: float, like: Tensor) -> Tensor:
+    """A tensor of nothing but the number, with the spec of another one."""
+    with like.graph:
+        one = as_tensor(number, like.dtype)
+        return broadcast_to(one, like.shape) if like.shape else one
 
 
 def stop_gradient(x: TensorLike, name: str | None = None) -> Tensor:

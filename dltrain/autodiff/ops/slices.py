@@ -1,14 +1,13 @@
-"""Parts of tensors, and tensors from parts: slice, concat, pack."""
+"""Parts of tensors; and their gradient, zeros with the parts added."""
 
 from __future__ import annotations
 
 import builtins
-import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import accumulate, chain, pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -19,12 +18,13 @@ from dltrain.autodiff.layout import Layout
 from dltrain.autodiff.leaves import Constant
 from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.arithmetic import Add, add
-from dltrain.autodiff.ops.bases import Join, View, operand, operands, require_same_dtype
-from dltrain.autodiff.ops.shape import BroadcastTo, Reshape, reshape
-from dltrain.autodiff.spec import Array, Spec, normalize_axis
+from dltrain.autodiff.ops.bases import View, operand
+from dltrain.autodiff.ops.joins import Concat
+from dltrain.autodiff.ops.shape import BroadcastTo, Reshape
+from dltrain.autodiff.spec import Array, Spec
 from dltrain.errors import GraphError
 
-__all__ = ["concat", "pack", "slice"]
+__all__ = ["slice"]
 
 Range = tuple[int | None, int | None, int | None]
 Key = tuple[int | Range | None, ...]  # hashable, as Python's slices are not before 3.12
@@ -205,98 +205,3 @@ def add_up(tensors: Sequence[Tensor]) -> Tensor:
         total = Unslice(tuple(chain(*keys)), tensors[0].shape)(*chain(*parts))
         tensors = [total, *(tensor for tensor in tensors if not isinstance(tensor.op, Unslice))]
     return reduce(add, tensors)
-
-
-@dataclass(frozen=True)
-class Concat(Join):
-    """The inputs one after the other along the axis."""
-
-    axis: int
-
-    def infer(self, *inputs: Spec) -> Spec:
-        require_same_dtype(*inputs)
-        first, axis = inputs[0], self.axis
-        total = 0
-        for spec in inputs:
-            if spec.rank != first.rank or spec.with_shape(_without(spec, axis)) != first.with_shape(
-                _without(first, axis)
-            ):
-                raise GraphError(f"shapes differ in another axis than {axis}")
-            size = spec.shape[axis]
-            if not isinstance(size, int):
-                raise GraphError(f"the named dimension {size} cannot be joined with others")
-            total += size
-        return first.with_shape((*first.shape[:axis], total, *first.shape[axis + 1 :]))
-
-    def parts(self, out: Layout, shapes: Sequence[tuple[int, ...]]) -> Sequence[Layout]:
-        ends = accumulate(shape[self.axis] for shape in shapes)
-        stretches = (
-            builtins.slice(end - shape[self.axis], end) for shape, end in zip(shapes, ends, strict=True)
-        )
-        whole = [builtins.slice(None)] * len(out.shape)
-        return [out.part([*whole[: self.axis], part, *whole[self.axis + 1 :]]) for part in stretches]
-
-    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
-        parts: list[Tensor | None] = []
-        start = 0
-        for tensor in node.inputs:
-            size = tensor.shape[self.axis]
-            assert isinstance(size, int)
-            before = (builtins.slice(None),) * self.axis
-            parts.append(slice(upstream, (*before, builtins.slice(start, start + size))))
-            start += size
-        return parts
-
-
-def _without(spec: Spec, axis: int) -> Shape:
-    return spec.shape[:axis] + spec.shape[axis + 1 :]
-
-
-def concat(tensors: Sequence[TensorLike], axis: int = 0, name: str | None = None) -> Tensor:
-    """The tensors one after the other along the axis, of one dtype and equal in all other dimensions.
-
-    Raises:
-        GraphError: there are none, they differ elsewhere, or the axis is a named dimension.
-    """
-    if not tensors:
-        raise GraphError("concat() was given no tensors")
-    inputs = operands(*tensors)
-    return Concat(normalize_axis(axis, inputs[0].spec.rank))(*inputs, name=name)
-
-
-class Pack(Join):
-    """The numbers of all inputs as one vector."""
-
-    def infer(self, *inputs: Spec) -> Spec:
-        require_same_dtype(*inputs)
-        return inputs[0].with_shape([builtins.sum(math.prod(spec.sizes) for spec in inputs)])
-
-    def parts(self, out: Layout, shapes: Sequence[tuple[int, ...]]) -> Sequence[Layout]:
-        (step,) = out.strides
-        places = []
-        start = out.offset
-        for shape in shapes:
-            strides = Layout.contiguous(shape).strides
-            places.append(Layout(shape, tuple([stride * step for stride in strides]), start))
-            start += math.prod(shape) * step
-        return places
-
-    def gradient(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
-        parts: list[Tensor | None] = []
-        start = 0
-        for tensor in node.inputs:
-            size = math.prod(tensor.spec.sizes)
-            parts.append(reshape(upstream[start : start + size], tensor.shape))
-            start += size
-        return parts
-
-
-def pack(tensors: Sequence[TensorLike], name: str | None = None) -> Tensor:
-    """The numbers of all tensors, which are of one dtype, as one vector: in order, each row by row.
-
-    Raises:
-        GraphError: there are none, or one has a named dimension.
-    """
-    if not tensors:
-        raise GraphError("pack() was given no tensors")
-    return Pack()(*operands(*tensors), name=name)

@@ -8,7 +8,7 @@ import numpy as np
 
 from dltrain.autodiff.graph import Tensor, TensorLike
 from dltrain.autodiff.leaves import constant
-from dltrain.autodiff.ops.bases import operand
+from dltrain.autodiff.ops.bases import Binary, operand
 from dltrain.autodiff.ops.logic import equal, greater_equal, less_equal, where
 from dltrain.autodiff.ops.shape import expand_dims, reshape
 from dltrain.autodiff.ops.slices import slice
@@ -27,29 +27,19 @@ def tril(x: TensorLike, k: int = 0, name: str | None = None) -> Tensor:
     Raises:
         GraphError: x has fewer than two axes, or one of the last two is a named dimension.
     """
-    tensor = operand(x)
-    rows, columns = _places(tensor, 2)
-    with tensor.graph:
-        return where(
-            less_equal(columns, rows[:, None] + whole(k, "k")), tensor, _zero(tensor), name=name or "tril"
-        )
+    return _triangle(x, less_equal, k, name or "tril")
 
 
 def triu(x: TensorLike, k: int = 0, name: str | None = None) -> Tensor:
-    """The upper triangle of the matrices `[..., rows, columns]`; what is below is 0.
+    """The upper triangle; what is below is 0. As `tril`, but k is the first diagonal that is kept."""
+    return _triangle(x, greater_equal, k, name or "triu")
 
-    Arguments:
-        k: the first diagonal that is kept: 0 the main one, 1 that above it, -1 that below it.
 
-    Raises:
-        GraphError: x has fewer than two axes, or one of the last two is a named dimension.
-    """
+def _triangle(x: TensorLike, keeps: Binary, k: int, name: str) -> Tensor:
     tensor = operand(x)
     rows, columns = _places(tensor, 2)
     with tensor.graph:
-        return where(
-            greater_equal(columns, rows[:, None] + whole(k, "k")), tensor, _zero(tensor), name=name or "triu"
-        )
+        return where(keeps(columns, rows[:, None] + whole(k, "k")), tensor, _zero(tensor), name=name)
 
 
 def diag(x: TensorLike, name: str | None = None) -> Tensor:
