@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
-from dltrain.config.text import nearest, quoted
+from dltrain.config.text import did_you_mean, quoted
 from dltrain.errors import RequirementError, UsageError
 
 _COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
@@ -49,9 +49,7 @@ class Requirement:
         """Raises UsageError unless the run has such a split, and computes such a metric."""
         for kind, word, known in (("split", self.split, splits), ("metric", self.metric, metrics)):
             if word not in known:
-                near = nearest(word, known)
-                listed = f"known: {', '.join(known)}"
-                fix = f"did you mean {near}? ({listed})" if near else listed
+                fix = did_you_mean(word, known, f"known: {', '.join(known)}")
                 raise UsageError(f"the run has no {kind} {word!r}", where=f"--require '{self}'", fix=fix)
 
     def check_met(self, value: float) -> None:

@@ -47,6 +47,18 @@ class Buffer(NamedTuple):
         return self.layout.offset * self.dtype.itemsize
 
     @property
+    def size(self) -> int:
+        return self.layout.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
     def is_contiguous(self) -> bool:
         return self.layout.is_contiguous
 

@@ -6,7 +6,7 @@ at its place in the result. A copy is elementwise, and takes part in groups. Res
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -82,13 +82,10 @@ def _joining(node: Node, places: dict[Node, Place], share: bool) -> Node:
     taken: set[Node] = set()
     inputs = []
     for source, part in zip(node.inputs, parts, strict=True):
-        fits = share and source.is_computed and part.is_contiguous and not _is_in(source, places, taken)
+        is_free = source not in places and source not in taken
+        fits = share and source.is_computed and part.is_contiguous and is_free
         inputs.append(source if fits else source.copied(node.origin))
         taken.add(source)
     join = node.with_inputs(tuple(inputs))
     places.update((source, Place(join, number)) for number, source in enumerate(inputs))
     return join
-
-
-def _is_in(node: Node, *collections: Collection[Node]) -> bool:
-    return any(node in collection for collection in collections)

@@ -30,6 +30,7 @@ from dltrain.files.atomic import write_atomically
 from dltrain.files.plain import open_plain_file
 from dltrain.files.storage_errors import storage_errors
 from dltrain.runs.damage import ORIGINAL_BACK, damaged_file, described
+from dltrain.training.evaluation import plain_figures
 from dltrain.training.records import EpochDone, Finished
 from dltrain.training.state import Count
 
@@ -96,7 +97,7 @@ class MetricsFiles:
         self, step: int, epoch: int, split: str, values: Mapping[str, float], sha256: str | None = None
     ) -> None:
         """Adds one line to `metrics.jsonl`; `sha256`: see `hash_state`, left out if None."""
-        line: dict[str, Any] = {"step": step, "epoch": epoch, "split": split, "values": _to_json(values)}
+        line: dict[str, Any] = {"step": step, "epoch": epoch, "split": split, "values": plain_figures(values)}
         line |= {"sha256": sha256} if sha256 else {}
         self._files[_LINES].append(json.dumps(line, allow_nan=False).encode() + b"\n")
 
@@ -225,11 +226,5 @@ def read_columns(folder: Path) -> dict[str, dict[str, NDArray[Any]]]:
 def write_summary(path: Path, finished: Finished) -> None:
     """Writes `summary.json`: how training ended, and the validation figures, best and final."""
     summary = {"reason": finished.reason, **asdict(finished)}
-    summary |= {key: _to_json(summary[key]) for key in ("best", "final")}
+    summary |= {key: plain_figures(summary[key]) for key in ("best", "final")}
     write_atomically(path, json.dumps(summary, indent=1, allow_nan=False).encode() + b"\n")
-
-
-def _to_json(values: Mapping[str, float]) -> dict[str, Any]:
-    """The values as Python floats, or as strings where JSON has no number for them."""
-    numbers = {name: float(value) for name, value in values.items()}
-    return {name: value if math.isfinite(value) else repr(value) for name, value in numbers.items()}

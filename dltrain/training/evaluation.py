@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ class Evaluator:
         return len(split) if self.batches is None else min(len(split), self.batches * self._batch_size)
 
 
-def plain_figures(figures: Figures) -> dict[str, Any]:
+def plain_figures(figures: Mapping[str, float | Array]) -> dict[str, Any]:
     """The figures as JSON can hold them: numbers, lists of lists, and "nan" and "inf", which it lacks."""
 
     def plain(figure: Any) -> Any:
