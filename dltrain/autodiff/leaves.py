@@ -45,7 +45,6 @@ class Constant(Op):
         out[...] = self.value
 
 
-@dataclass(frozen=True)
 class StopGradient(Op):
     """Its input; the reverse walk ends here."""
 

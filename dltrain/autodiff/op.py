@@ -67,7 +67,6 @@ class Op(Properties):
 _depth = attrgetter("depth")
 
 
-@dataclass(frozen=True, eq=False)
 class Captured(Op):
     """Its input, a tensor of the outer graph, in a loop's body: the same in every turn."""
 

@@ -6,7 +6,6 @@ finds it is not looks at the guard itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil, prod
 
 import numpy as np
@@ -18,7 +17,6 @@ from dltrain.compiler.ir import Node
 PART = 16_384  # numbers
 
 
-@dataclass(frozen=True)
 class SumsOfSquares(Op, abstract=True):
     """The sum of the squares of each `PART` numbers of its input; NumPy's kernel gives one sum of all."""
 

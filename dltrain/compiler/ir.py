@@ -89,7 +89,6 @@ class Output(Op, abstract=True):
     number: int
 
 
-@dataclass(frozen=True)
 class Copy(Op, abstract=True):
     """Its input, in memory of its own."""
 

@@ -11,9 +11,9 @@ from conformance.case import FLOATS, Case, Numbers
 from dltrain.autodiff import ops
 from dltrain.autodiff.leaves import Constant, StopGradient, constant
 from dltrain.autodiff.ops.gather import Gather, OneHot, ScatterAdd
+from dltrain.autodiff.ops.joins import Concat, Pack
 from dltrain.autodiff.ops.random import DropoutMask, RandomNormal, RandomUniform, TruncatedNormal
 from dltrain.autodiff.ops.shape import BroadcastTo, Reshape, Transpose
-from dltrain.autodiff.ops.joins import Concat, Pack
 from dltrain.autodiff.ops.slices import Slice, Unslice
 
 SHAPE = [

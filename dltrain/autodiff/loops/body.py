@@ -10,7 +10,6 @@ from dltrain.autodiff.op import Op
 from dltrain.autodiff.walk import nodes_of
 
 
-@dataclass(frozen=True, eq=False)
 class Carried(Op):
     """What each turn of a loop is given: a state, an element of a sequence, the gradient of a result."""
 

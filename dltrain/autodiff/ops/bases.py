@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -17,7 +16,6 @@ from dltrain.autodiff.spec import Array, Spec, as_array, broadcast_shapes
 from dltrain.errors import GraphError
 
 
-@dataclass(frozen=True)
 class Elementwise(Op, abstract=True):
     """out[i] is a function of the inputs at i, under broadcasting.
 
@@ -52,7 +50,6 @@ class Elementwise(Op, abstract=True):
         return node.with_inputs(inputs)
 
 
-@dataclass(frozen=True)
 class Arithmetic(Elementwise, abstract=True):
     """Elementwise on numbers: float32, float64, int64."""
 
@@ -61,7 +58,6 @@ class Arithmetic(Elementwise, abstract=True):
         return super().infer(*inputs)
 
 
-@dataclass(frozen=True)
 class FloatElementwise(Elementwise, abstract=True):
     """Elementwise on float32, float64."""
 
@@ -70,7 +66,6 @@ class FloatElementwise(Elementwise, abstract=True):
         return super().infer(*inputs)
 
 
-@dataclass(frozen=True)
 class View(Op, abstract=True):
     """Numbers of the first input, in another shape or order: `view` says where they lie, and costs nothing.
 
@@ -85,7 +80,6 @@ class View(Op, abstract=True):
         np.copyto(out, layout.array(np.ascontiguousarray(x), x.dtype))
 
 
-@dataclass(frozen=True)
 class Join(Op, abstract=True):
     """The numbers of all inputs: `parts` says where in the result they lie.
 

@@ -51,7 +51,6 @@ def _error(place: Sequence[int], what: str, fix: str = "") -> GraphError:
     return GraphError(f"{which} is {what}", fix=fix)
 
 
-@dataclass(frozen=True)
 class Cholesky(Op):
     """The lower triangular L with L L^T = a."""
 

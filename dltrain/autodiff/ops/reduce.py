@@ -160,7 +160,6 @@ def _count(x: Array, axes: Sequence[int]) -> int:
     return math.prod(x.shape[axis] for axis in axes)
 
 
-@dataclass(frozen=True)
 class Extremum(Reduction, abstract=True):
     """The greatest or the least."""
 
