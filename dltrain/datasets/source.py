@@ -15,7 +15,8 @@ class Source(ABC):
     """The inputs of examples.
 
     A data set whose examples do not lie in one array has a class of its own: of files one of which is an
-    example, for instance. It says `shape` and `dtype`, its length, and how examples are read.
+    example, for instance. It says `shape` and `dtype`, its length, and how examples are read. Floating ones
+    are read once more when the data set is loaded, to be checked.
 
     Attributes:
         shape: of one example.

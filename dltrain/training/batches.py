@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,21 +19,17 @@ from dltrain.training.memory import Memory, Resident, Ring
 from dltrain.training.network import Network, Stored
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Some examples of a split, and where they lie; until the next batch is asked for.
 
     Attributes:
-        index: int64[batch], their positions within the split.
+        positions: int64[batch], within the split.
         places: int64[batch], their rows in the memory that the graph reads.
     """
 
     split: Split
-    index: NDArray[np.int64]
+    positions: NDArray[np.int64]
     places: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.index)
 
 
 class BatchFunction:
@@ -48,6 +44,7 @@ class BatchFunction:
         self._session, self._network, self._program, self._size = session, network, program, size
         self._functions: dict[Stored, Function] = {}
         self._memories: dict[Split, Memory] = {}
+        self._bound: dict[tuple[Split, int], BoundFunction] = {}
 
     def __call__(self, batch: Batch, first_loss: float | None = None) -> tuple[Any, ...]:
         """The program's fetches for the batch.
@@ -58,12 +55,12 @@ class BatchFunction:
         Raises:
             DivergedBatch: the loss or a gradient is not finite, or the loss beyond its limit.
         """
-        bound = self.bound(batch.split, len(batch))
+        bound = self.bound(batch.split, len(batch.positions))
         bound.inputs[0][...] = batch.places
         try:
             results: tuple[Any, ...] = bound(loss_limit(first_loss))
         except DivergedError as error:
-            feeds = dict(zip(self._network.fed, batch.split.take(batch.index), strict=False))
+            feeds = dict(zip(self._network.fed, batch.split.take(batch.positions), strict=False))
             raise explained(error, self._session, self._program, feeds, first_loss) from None
         return results
 
@@ -73,18 +70,20 @@ class BatchFunction:
         Raises:
             DataError: an example cannot be read, when its batch is asked for.
         """
-        for index, places in self.memory(split).read(order):
-            yield Batch(split, index, places)
+        for positions, places in self.memory(split).read(order):
+            yield Batch(split, positions, places)
 
     def bound(self, split: Split, batch: int) -> BoundFunction:
         """The function for a batch of this size; compiled when first asked for."""
-        stored = self._network.stored(split.source.dtype, split.scale)
-        function = self._functions.get(stored)
-        if function is None:
-            program = replace(self._program, inputs=stored.inputs, substitutions=stored.substitutions)
-            function = self._functions[stored] = self._session.compile(program)
-        arrays = zip(stored.inputs, self.memory(split).arrays, strict=False)
-        return function.bind(dict(arrays), batch=batch)
+        bound = self._bound.get((split, batch))
+        if bound is None:
+            stored = self._network.stored(split.source.dtype, split.scale)
+            if stored not in self._functions:
+                program = replace(self._program, inputs=stored.inputs, substitutions=stored.substitutions)
+                self._functions[stored] = self._session.compile(program)
+            arrays = zip(stored.inputs, self.memory(split).arrays, strict=False)
+            bound = self._bound[split, batch] = self._functions[stored].bind(dict(arrays), batch=batch)
+        return bound
 
     def memory(self, split: Split) -> Memory:
         """Where the graph finds examples of the split."""

@@ -24,7 +24,7 @@ from dltrain.training.figures import Figure
 from dltrain.training.run_config import RunConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stored:
     """A batch as graph: what is gathered from stored examples, made float32 and scaled.
 

@@ -100,7 +100,7 @@ class Trainer:
             started, first = perf_counter(), state.examples
             for batch in run_step.batches(self.train, self._remaining_batches()):
                 loss, learning_rate = self._step(run_step, batch)
-                state.count_batch(len(batch), loss, learning_rate)
+                state.count_batch(len(batch.positions), loss, learning_rate)
                 yield StepDone(state.step, state.epoch, loss, learning_rate)
                 if self.should_stop():
                     yield self._saved(best=False)

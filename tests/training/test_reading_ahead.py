@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,7 +145,7 @@ def test_a_batch_is_read_while_the_one_before_is_computed_with(data: Path) -> No
             assert begun.wait(60)  # while nobody has asked for it
             may_end.set()
         assert function(batch)[0] > 0
-        assert batch.index.tolist() == order[number].tolist()
+        assert batch.positions.tolist() == order[number].tolist()
         assert len(source.calls) <= number + 2  # one batch ahead, not more
     assert source.calls == expected
     assert threading.main_thread() not in source.threads
@@ -159,6 +161,26 @@ def test_what_is_left_midway_leaves_no_thread(data: Path) -> None:
         raise AssertionError
     run.evaluation_batches = 1
     assert run.evaluate("test")["loss"] > 0
+
+
+ENDING = """
+import sys
+sys.path[:0] = sys.argv[2:]
+from pathlib import Path
+from run_helpers import parsed, softmax_config
+import test_reading_ahead as tests
+
+run = tests.Run(parsed(tests.in_files(softmax_config(Path(sys.argv[1])))))
+batches = tests.function_of(run).batches(run.data.splits["train"], tests.batches_of(tests.np.arange(40), 7))
+print(len(next(batches)))
+"""
+
+
+def test_a_process_ends_though_an_iteration_still_waits(data: Path) -> None:
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    command = [sys.executable, "-c", ENDING, str(data), *folders]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
 
 
 def test_an_interrupt_while_it_waits(data: Path) -> None:
