@@ -172,7 +172,7 @@ import test_reading_ahead as tests
 
 run = tests.Run(parsed(tests.in_files(softmax_config(Path(sys.argv[1])))))
 batches = tests.function_of(run).batches(run.data.splits["train"], tests.batches_of(tests.np.arange(40), 7))
-print(len(next(batches)))
+print(len(next(batches).places))
 """
 
 
