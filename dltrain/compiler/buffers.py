@@ -38,25 +38,9 @@ class Buffer(NamedTuple):
         return cls(Block(layout.size * spec.dtype.itemsize, memory), layout, spec.dtype)
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return self.layout.shape
-
-    @property
     def offset(self) -> int:
         """Of the first number in the block, in bytes."""
         return self.layout.offset * self.dtype.itemsize
-
-    @property
-    def size(self) -> int:
-        return self.layout.size
-
-    @property
-    def itemsize(self) -> int:
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
 
     @property
     def is_contiguous(self) -> bool:

@@ -93,7 +93,7 @@ def planned(
     summaries = [summarized(guard) for guard in program.guarded]
     groups = schedule([*program.results, *summaries])
     if "group_elementwise" in passes:
-        groups = group_elementwise(groups, fuses)
+        groups = list(group_elementwise(groups, fuses))
     if "fuse_reductions" in passes:
         groups = fuse_reductions(groups, fuses)
     groups = [group for group in groups if group[0].is_computed]  # a join is computed by its inputs

@@ -7,7 +7,7 @@ node a view of one; what does not need them goes before it. Results are the same
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from dltrain.autodiff.properties import Properties
 from dltrain.autodiff.walk import postorder
@@ -37,12 +37,25 @@ def _output(node: Node, number: int) -> Node:
     return Node(Output(number), (node,), node.others[number - 1], node.origin)
 
 
-def group_elementwise(groups: Sequence[Group], fuses: Fuses) -> list[Group]:
+def group_elementwise(groups: Iterable[Group], fuses: Fuses) -> Iterator[Group]:
     """The same nodes, with elementwise ones of one shape in groups."""
-    return list(_grouped(groups, fuses))
+    waiting: dict[tuple[int, ...], dict[Node, None]] = {}  # groups by shape; none depends on another
+    for group in groups:
+        node = group[0]
+        shape = node.spec.sizes if node.op.is_elementwise and fuses(node.op) else None
+        viewed = [source.viewed for source in node.inputs if source.op.is_view]
+        for other in list(waiting):
+            members = waiting[other].keys()
+            if not members.isdisjoint(viewed) or (other != shape and not members.isdisjoint(node.inputs)):
+                yield tuple(waiting.pop(other))
+        if shape is None:
+            yield group
+        else:
+            waiting.setdefault(shape, {})[node] = None
+    yield from map(tuple, waiting.values())
 
 
-def fuse_reductions(groups: Sequence[Group], fuses: Fuses) -> list[Group]:
+def fuse_reductions(groups: Iterable[Group], fuses: Fuses) -> list[Group]:
     """The same nodes, with a reduction at the end of the elementwise group that makes what it reduces.
 
     A group takes up one, the first; what nothing else reads of the group needs no memory then.
@@ -60,20 +73,3 @@ def fuse_reductions(groups: Sequence[Group], fuses: Fuses) -> list[Group]:
             home.update(dict.fromkeys(group, len(fused)))
         fused.append(group)
     return fused
-
-
-def _grouped(groups: Sequence[Group], fuses: Fuses) -> Iterator[Group]:
-    waiting: dict[tuple[int, ...], dict[Node, None]] = {}  # groups by shape; none depends on another
-    for group in groups:
-        node = group[0]
-        shape = node.spec.sizes if node.op.is_elementwise and fuses(node.op) else None
-        viewed = [source.viewed for source in node.inputs if source.op.is_view]
-        for other in list(waiting):
-            members = waiting[other].keys()
-            if not members.isdisjoint(viewed) or (other != shape and not members.isdisjoint(node.inputs)):
-                yield tuple(waiting.pop(other))
-        if shape is None:
-            yield group
-        else:
-            waiting.setdefault(shape, {})[node] = None
-    yield from map(tuple, waiting.values())

@@ -125,7 +125,7 @@ class _Planner:
         for tensor, stack in zip(op.outputs, group[len(body.states) :], strict=False):
             for sequence, element in zip(given[len(body.states) :], elements, strict=False):
                 if outside.buffers[stack].overlaps(sequence):  # so do its slots
-                    results[tensor] = element.at(Layout.contiguous(results[tensor].shape))
+                    results[tensor] = element.at(Layout.contiguous(results[tensor].layout.shape))
         ending = self._memory(() if body.going_on is None else (body.going_on,))
         turn, condition = (self._body(op, some, inputs) for some in (results, ending))
         own = [*states, *elements, *results.values(), *ending.values()]
@@ -159,4 +159,4 @@ class _Planner:
 def _slot(sequence: Buffer) -> Buffer:
     """A block for one element, with the strides that it has in the sequence."""
     layout = Layout(sequence.layout.shape[1:], sequence.layout.strides[1:])
-    return Buffer(Block(layout.end * sequence.itemsize), layout, sequence.dtype)
+    return Buffer(Block(layout.end * sequence.dtype.itemsize), layout, sequence.dtype)
