@@ -382,3 +382,27 @@ def test_the_floating_point_operations_of_a_loop_are_those_of_all_its_turns():
         )
         plan = dl.Session(kernels="numpy").make_callable([turns], [x, w]).bind(batch=2).plan
     assert operations_of(node for call in plan.compute for node in call.nodes) == 3 * 5 * 2 * 2 * 4 * 4
+
+
+@pytest.mark.parametrize("kernels", ["numpy", "native"])
+def test_a_state_may_become_what_is_captured_another_state_or_an_element(kernels):
+    with dl.Graph():
+        x, w = dl.placeholder("float64", (4, 3), "x"), dl.placeholder("float64", (3,), "w")
+
+        def body(states, element):
+            a, b, c, d = states
+            return (w, a, element, dl.sin(a * b + c * d)), a * d
+
+        last, outputs = dl.scan(body, (x[0], x[1], w, w * 2.0), x)
+        random = np.random.default_rng(0)
+        feeds = {x: random.normal(size=(4, 3)), w: random.normal(size=3)}
+        a, b, c, d = feeds[x][0], feeds[x][1], feeds[w], feeds[w] * 2.0
+        expected = []
+        for element in feeds[x]:
+            expected.append(a * d)
+            a, b, c, d = feeds[w], a, element, np.sin(a * b + c * d)
+        session = dl.Session(kernels=kernels)
+        for found, value in zip(session.run([*last, outputs], feeds), (a, b, c, d, expected), strict=True):
+            np.testing.assert_allclose(found, value)
+        loss = dl.sum(dl.sin(outputs)) + dl.sum(last[3])
+        dl.check_gradients(loss, [x, w], feeds)
