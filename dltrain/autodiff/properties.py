@@ -116,6 +116,13 @@ class Properties:
         """
         raise NotImplementedError(type(self).__name__)
 
+    def overwritten(self, output: int) -> Collection[int]:
+        """The numbers of inputs in whose memory the output with this number may lie, if it takes as much.
+
+        What is elementwise says `in_place` instead.
+        """
+        return ()
+
     def view(self, x: Layout, shape: tuple[int, ...]) -> Layout | None:
         """Where the result's numbers lie among those of `x`, the first input; None: they must be computed."""
         return None

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from dltrain.autodiff.graph import Tensor, source
 from dltrain.autodiff.op import Op
-from dltrain.autodiff.walk import postorder
+from dltrain.autodiff.walk import nodes_of
 from dltrain.errors import GraphError
 
 
 def substituted(tensors: Sequence[Tensor], values: Mapping[Tensor, Tensor]) -> list[Tensor]:
     """What the tensors would be if some of what they are computed from had other values, as graph.
 
-    Only nodes that depend on these are added anew; random ops keep their streams, so that a dropout mask is
-    the same one.
+    Only nodes that depend on these are added anew, and none behind a tensor that has a value, maybe its own;
+    random ops keep their streams, so that a dropout mask is the same one.
 
     Arguments:
         tensors: of one graph.
@@ -27,8 +27,8 @@ def substituted(tensors: Sequence[Tensor], values: Mapping[Tensor, Tensor]) -> l
         if value.spec != tensor.spec:
             raise GraphError(f"{tensor.name!r} is {tensor.spec}, what is to stand in its place {value.spec}")
     found = dict(values)
-    for node in postorder([tensor.node for tensor in tensors], lambda node: node.sources):
-        if any(tensor in found for tensor in node.inputs):
+    for node in nodes_of(tensors, values):
+        if any(found.get(tensor, tensor) is not tensor for tensor in node.inputs):
             assert isinstance(node.op, Op)
             with node.graph, source(node.source):
                 name = node.name.rpartition("/")[-1]

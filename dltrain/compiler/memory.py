@@ -2,7 +2,7 @@
 
 - A view lies where what it views lies, and what is joined right at its place in the result.
 - The vector of neighbouring variables is their own memory.
-- An elementwise result may take over the memory of an input that nobody reads later.
+- A result may take over the memory of an input that nobody reads later, where its op says so.
 - Other memory comes from blocks that are reused as soon as their value has been read for the last time.
 
 Results are the same bits.
@@ -86,7 +86,7 @@ class Memory:
             heirless = self._heirless(number, group) if self.share else {}
             for position, node in enumerate(group):
                 if node in self._last_use and node not in self.buffers:
-                    self.buffers[node] = self._result(node, position, heirless)
+                    self.buffers[node] = self._result(number, position, heirless)
             if self.share:
                 self._release(number, group)
         for node in self.kept:
@@ -111,7 +111,9 @@ class Memory:
             return self._take(node)
         return Buffer.of(node.spec, node.op.constant)
 
-    def _result(self, node: Node, position: int, heirless: dict[Node, int]) -> Buffer:
+    def _result(self, number: int, position: int, heirless: dict[Node, int]) -> Buffer:
+        group = self.groups[number]
+        node = group[position]
         if node in self.places:
             join, place = self.places[node]
             whole = self._find(join)
@@ -125,7 +127,27 @@ class Memory:
                 del heirless[source]
                 self._block_of[node] = self._block_of.pop(source)
                 return self.buffers[source]
+        for place in group[0].op.overwritten(position) if self.share else ():
+            if (buffer := self._inherited(number, group[0], place, node.spec)) is not None:
+                self._block_of[node] = self._block_of.pop(self._root(group[0].inputs[place]))
+                return buffer
         return self._take(node)
+
+    def _inherited(self, number: int, node: Node, place: int, spec: Spec) -> Buffer | None:
+        """The memory of an input, for a result of the spec; None if another one reads it, now or later."""
+        source = node.inputs[place]
+        root, buffer = self._root(source), self.buffers[source]
+        whole = self.buffers[root]
+        if (
+            root in self._block_of
+            and self._last_use[root] == number
+            and [self._root(other) for other in node.inputs].count(root) == 1
+            and buffer.is_contiguous
+            and buffer.dtype == spec.dtype
+            and buffer.size == whole.size == prod(spec.sizes)
+        ):
+            return whole.at(Layout.contiguous(spec.sizes, whole.layout.offset))
+        return None
 
     def _take(self, node: Node) -> Buffer:
         buffer, self._block_of[node] = self._blocks.take(node.spec)

@@ -13,13 +13,13 @@ from dltrain.inspection.plan import operations_of
 HIDDEN = 3
 
 
-def lstm_cell(w, u, b):
+def lstm_cell(w, u, b, hidden=HIDDEN):
     """Hochreiter and Schmidhuber 1997, with forget gates (Gers et al. 2000)."""
 
     def cell(states, x):
         h, c = states
         z = x @ w + h @ u + b
-        i, f, g, o = (z[:, k * HIDDEN : (k + 1) * HIDDEN] for k in range(4))
+        i, f, g, o = (z[:, k * hidden : (k + 1) * hidden] for k in range(4))
         c = dl.sigmoid(f) * c + dl.sigmoid(i) * dl.tanh(g)
         h = dl.sigmoid(o) * dl.tanh(c)
         return (h, c), h
@@ -94,16 +94,15 @@ def test_no_pass_changes_the_bits(lstm, passes):
     assert [value.tobytes() for value in found] == [value.tobytes() for value in plain]
 
 
-def plan_of(length, hidden=HIDDEN):
+def plan_of(length, hidden=HIDDEN, batch=2, kernels="native", **options):
     with dl.Graph():
-        x = dl.placeholder("float32", (length, 2, 4), "x")
-        shapes = (4, 4 * hidden), (hidden, 4 * hidden), (4 * hidden,)
-        w, u, b = (dl.Variable(np.ones(shape, "f"), name="w") for shape in shapes)
-        zeros = dl.constant(np.zeros((2, hidden), "f"))
-        _, hs = dl.scan(lstm_cell(w, u, b), (zeros, zeros), x)
+        x = dl.placeholder("float32", (length, batch, hidden), "x")
+        w, u, b = (dl.Variable(np.ones((*rows, 4 * hidden), "f")) for rows in ((hidden,), (hidden,), ()))
+        zeros = dl.constant(np.zeros((batch, hidden), "f"))
+        _, hs = dl.scan(lstm_cell(w, u, b, hidden), (zeros, zeros), x, **options)
         loss = dl.mean(dl.square(hs))
         program = dl.Program((x,), (loss, *dl.gradients(loss, [w, u, b])))
-        return dl.Session(kernels="native").compile(program).bind().plan
+        return dl.Session(kernels=kernels).compile(program).bind().plan
 
 
 def test_the_plan_does_not_depend_on_the_length():
@@ -116,6 +115,17 @@ def test_the_plan_does_not_depend_on_the_length():
 def test_the_loop_and_the_one_of_its_derivative_are_two():
     labels = [node.op.label for call in plan_of(5).compute for node in call.nodes]
     assert labels.count("scan") == 2
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("kernels", ["numpy", "native"])
+def test_the_derivative_of_an_lstm_takes_little_more_than_its_states_and_gates(kernels, reverse):
+    """Two states and four gates a turn; besides the weights, and what one turn takes."""
+    hidden, batch = 128, 64
+    few, many = (plan_of(length, hidden, batch, kernels, reverse=reverse).bytes for length in (50, 200))
+    turn, weights = 6 * batch * hidden * 4, 8 * hidden * hidden * 4
+    assert many - few <= 1.2 * 150 * turn
+    assert many <= 1.2 * 200 * turn + 8 * weights
 
 
 def test_products_of_elements_leave_the_loop():
@@ -178,6 +188,19 @@ def test_a_loop_in_a_loop():
         dl.check_gradients(last * last, [x, a], feeds)
         (slope,) = dl.gradients(last * last, [a])
         dl.check_gradients(slope, [x, a], feeds)
+
+
+@pytest.mark.parametrize("options", [{}, {"reverse": True}, {"checkpoint": 2}])
+def test_states_may_change_places(options):
+    with dl.Graph():
+        x = dl.placeholder("float64", (4,), "x")
+        a, b = dl.placeholder("float64", (), "a"), dl.placeholder("float64", (), "b")
+        (last, _), seen = dl.scan(lambda s, e: ((s[1], s[0] * s[1] + e), s[1]), (a, b), x, **options)
+        loss = last * last + dl.sum(seen * seen)
+        feeds = {x: np.random.default_rng(0).normal(size=4), a: 0.8, b: -1.1}
+        dl.check_gradients(loss, [x, a, b], feeds)
+        (slope,) = dl.gradients(loss, [a])
+        dl.check_gradients(slope, [x, a, b], feeds)
 
 
 def newton_root(a, maximum=50):

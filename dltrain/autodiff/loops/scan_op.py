@@ -1,4 +1,4 @@
-"""Scan: the op that makes the turns of a loop, and its derivative, a loop over the same graph."""
+"""Scan: the op that makes the turns of a loop."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from dltrain.autodiff import ops
 from dltrain.autodiff.dimensions import Dimension, bound
-from dltrain.autodiff.gradients import walk_back
 from dltrain.autodiff.graph import Node, Tensor
-from dltrain.autodiff.leaves import as_tensor
-from dltrain.autodiff.loops.body import Body, carried
-from dltrain.autodiff.loops.sums import Sums
+from dltrain.autodiff.loops.body import Body
+from dltrain.autodiff.loops.derivative import derivative
 from dltrain.autodiff.op import Op
 from dltrain.autodiff.spec import Array, Spec
-from dltrain.autodiff.walk import nodes_of, postorder
+from dltrain.autodiff.walk import nodes_of
 from dltrain.errors import GraphError
 
 
@@ -95,65 +92,17 @@ class Scan(Op):
             target[...] = value
 
     def gradient(self, node: Node, *upstreams: Tensor | None) -> Sequence[Tensor | None]:
-        """The turns backwards, over the adjoints of the states (Griewank and Walther 2008, section 3.2).
+        return derivative(self, node, upstreams)
 
-        What a turn of the derivative reads of its forward turn is kept by a loop with more outputs; the
-        compiler makes one loop of it and the first.
+    def overwritten(self, output: int) -> Collection[int]:
+        """Of a stack those of elements, which each turn reads before it gives anything, at the same place.
+
+        There must be a turn for each of them: the others' results are zero.
         """
-        body, states = self.body, len(self.body.states)
-        forward = set(body.graph.nodes)
-        pairs = zip(body.states, body.next_states, upstreams[:states], strict=True)
-        moving = [(state, following, upstream) for state, following, upstream in pairs if state.spec.is_float]
-        used = [
-            (output, u) for output, u in zip(self.outputs, upstreams[states:], strict=False) if u is not None
-        ]
-        wrt = [tensor for tensor in self.given if tensor.spec.is_float]
-        with body.graph:
-            adjoints = [carried(state, "adjoint", body.graph) for state, _, _ in moving]
-            carried_upstreams = [carried(output, "upstream", body.graph) for output, _ in used]
-            results = [*(following for _, following, _ in moving), *(output for output, _ in used)]
-            gradients = walk_back(results, wrt, [*adjoints, *carried_upstreams], body.given)
-            found = {x: gradient for x, gradient in zip(wrt, gradients, strict=True) if gradient is not None}
-            next_adjoints = [found.get(state, _zeros(state)) for state, _, _ in moving]
-            sums = Sums(body)
-            for tensor in body.captured:
-                if tensor in found:
-                    sums.add(tensor, found[tensor])
-        of_elements = {tensor: found[tensor] for tensor in body.elements if tensor in found}
-        own = {*adjoints, *carried_upstreams, *sums.states}
-        computed = [
-            x for x in (*of_elements.values(), *sums.factors) if not self._is_forward(x, forward, own)
-        ]
-        read = self._read([*next_adjoints, *sums.next_states, *computed], forward, own)
-        kept = [tensor for tensor in (*read, *sums.factors) if tensor not in (*body.elements, *body.captured)]
-        kept = [tensor for tensor in kept if self._is_forward(tensor, forward, own)]
-
-        extended = replace(self, outputs=tuple(dict.fromkeys((*self.outputs, *kept))))
-        whole = extended.apply(*node.inputs, name=_last_part(node.name))
-        known = dict(zip(extended.outputs, whole[states:], strict=False))  # may be given ones, too
-        known |= dict(zip((*body.elements, *body.captured), node.inputs[states:], strict=False))
-        known |= {x: u for x, (_, u) in zip(carried_upstreams, used, strict=True)}
-        backward = Body(
-            body.graph,
-            states=(*adjoints, *sums.states),
-            elements=(*carried_upstreams, *(tensor for tensor in read if tensor not in body.captured)),
-            captured=tuple(tensor for tensor in read if tensor in body.captured),
-            next_states=(*next_adjoints, *sums.next_states),
-        )
-        ends = body.going_on is not None
-        counts = [whole[-1]] if ends else [node.inputs[-1]] if self.counted else []
-        op = Scan(backward, tuple(dict.fromkeys(computed)), self.length, not self.reverse, bool(counts))
-        first = [_zeros(state) if upstream is None else upstream for state, _, upstream in moving]
-        first += [_zeros(state) for state in sums.states]
-        values = op.apply(*first, *(known[x] for x in (*backward.elements, *backward.captured)), *counts)
-        last = dict(zip(backward.states, values, strict=False))
-        known |= dict(zip(op.outputs, values[len(backward.states) :], strict=False))
-        whole_gradient = {
-            state: last[adjoint] for (state, _, _), adjoint in zip(moving, adjoints, strict=True)
-        }
-        whole_gradient |= {tensor: known[gradient] for tensor, gradient in of_elements.items()}
-        whole_gradient |= sums.totals(last, known)
-        return [*(whole_gradient.get(tensor) for tensor in self.given), *([None] if self.counted else [])]
+        states = len(self.body.states)
+        is_stack = states <= output < states + len(self.outputs)
+        all_made = self.body.going_on is None and not self.counted
+        return range(states, states + len(self.body.elements)) if is_stack and all_made else ()
 
     @property
     def family(self) -> Hashable:
@@ -180,37 +129,6 @@ class Scan(Op):
             if self.body.going_on is not None:
                 places[member, states + len(op.outputs)] = states + len(outputs)
         return replace(self, outputs=outputs), places
-
-    def _is_forward(self, tensor: Tensor, forward: set[Node], own: set[Tensor]) -> bool:
-        return tensor in self.body.given or (tensor.node in forward and tensor not in own)
-
-    def _read(self, results: Sequence[Tensor], forward: set[Node], own: set[Tensor]) -> dict[Tensor, None]:
-        """What turns of the derivative read of their forward turns; the rest is made again.
-
-        That is what costs no memory or no time: views, and what depends on captured tensors only.
-        """
-        given = self.body.given
-        varying = self.body.dependent(results, (*self.body.states, *self.body.elements))
-
-        def is_read(tensor: Tensor) -> bool:
-            is_kept = tensor.node in forward and tensor in varying and not tensor.op.is_view
-            return tensor in given or (is_kept and not self.recomputes)
-
-        computing = postorder(
-            [tensor.node for tensor in results if not is_read(tensor)],
-            lambda node: [tensor.node for tensor in node.inputs if not is_read(tensor)],
-        )
-        tensors = (*results, *(tensor for node in computing for tensor in node.inputs))
-        return {tensor: None for tensor in tensors if is_read(tensor)}
-
-
-def _zeros(like: Tensor) -> Tensor:
-    zero = as_tensor(0.0, like.dtype)
-    return ops.broadcast_to(zero, like.shape) if like.shape else zero
-
-
-def _last_part(name: str) -> str:
-    return name.rpartition("/")[-1]
 
 
 def _sizes(tensors: Iterable[Tensor], shapes: Iterable[Sequence[int]]) -> dict[str, int]:
