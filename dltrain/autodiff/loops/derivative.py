@@ -12,6 +12,7 @@ from dltrain.autodiff.graph import Node, Tensor
 from dltrain.autodiff.leaves import as_tensor
 from dltrain.autodiff.loops.body import Body, carried
 from dltrain.autodiff.loops.kept import Kept
+from dltrain.autodiff.loops.sink import sunk
 from dltrain.autodiff.loops.sums import Sums
 
 if TYPE_CHECKING:
@@ -26,18 +27,18 @@ def derivative(loop: Scan, node: Node, upstreams: Sequence[Tensor | None]) -> li
     """
     body = loop.body
     forward = set(body.graph.nodes)
-    turn = _Turn.backwards(loop, upstreams)
+    turn = _Turn.backwards(loop, node, upstreams)
     following, computed = [*turn.next_states], [x for x in turn.computed if x.node not in forward]
     factors = [x for x in turn.sums.factors if x.node in forward]
     kept = Kept.of(loop, forward, [*following, *computed], factors)
     values = kept.loop.apply(*node.inputs, name=node.name.rpartition("/")[-1])
-    known = {**turn.upstreams, **kept.stacks(node.inputs, values)}
+    known = {**turn.upstreams, **turn.same, **kept.stacks(node.inputs, values)}
     made = kept.made([*following, *computed])
     backward = Body(
         body.graph,
         states=turn.states,
         elements=(*turn.upstreams, *(x for x in kept.read if x not in body.captured)),
-        captured=tuple([x for x in kept.read if x in body.captured]),
+        captured=(*turn.same, *(x for x in kept.read if x in body.captured)),
         next_states=tuple(made[: len(following)]),
     )
     counts = [values[-1]] if body.going_on is not None else [node.inputs[-1]] if loop.counted else []
@@ -70,6 +71,7 @@ class _Turn:
         next_adjoints: what the turn makes of them.
         first: the adjoints after the last forward turn, and zeros for the sums; tensors of the outer graph.
         upstreams: gradients of the loop's outputs, given; with those of all turns.
+        same: what the others are computed from, given; with what it is outside.
         of_elements: the gradients of elements.
         sums: the gradients of what is captured.
     """
@@ -78,14 +80,16 @@ class _Turn:
     next_adjoints: list[Tensor]
     first: list[Tensor]
     upstreams: dict[Tensor, Tensor]
+    same: dict[Tensor, Tensor]
     of_elements: dict[Tensor, Tensor]
     sums: Sums
 
     @classmethod
-    def backwards(cls, loop: Scan, upstreams: Sequence[Tensor | None]) -> _Turn:
+    def backwards(cls, loop: Scan, node: Node, upstreams: Sequence[Tensor | None]) -> _Turn:
         """
         Arguments:
-            upstreams: of what the loop gives.
+            node: of the loop.
+            upstreams: of what it gives.
         """
         body, states = loop.body, len(loop.body.states)
         pairs = zip(body.states, body.next_states, upstreams, strict=False)
@@ -93,7 +97,17 @@ class _Turn:
         weighed = [(x, u) for x, u in zip(loop.outputs, upstreams[states:], strict=False) if u is not None]
         with body.graph:
             adjoints = {state: carried(state, "adjoint", body.graph) for state, _, _ in moving}
-            weights = {carried(output, "upstream", body.graph): u for output, u in weighed}
+            weights: list[Tensor] = []
+            given: dict[Tensor, Tensor] = {}
+            same: dict[Tensor, Tensor] = {}
+            stacks = dict(zip(node.outputs[states:], loop.outputs, strict=False))
+            for output, u in weighed:
+                if (inside := sunk(u, stacks, body.graph)) is not None:
+                    weights.append(inside[0])
+                    same |= inside[1]
+                else:
+                    weights.append(carried(output, "upstream", body.graph))
+                    given[weights[-1]] = u
             results = [*(following for _, following, _ in moving), *(output for output, _ in weighed)]
             wrt = [x for x in loop.given if x.spec.is_float]
             gradients = walk_back(results, wrt, [*adjoints.values(), *weights], body.given)
@@ -108,7 +122,8 @@ class _Turn:
             adjoints,
             next_adjoints,
             [*first, *map(_zeros, sums.states)],
-            weights,
+            given,
+            same,
             {x: found[x] for x in body.elements if x in found},
             sums,
         )
