@@ -100,19 +100,18 @@ class Properties:
 
     @property
     def family(self) -> Hashable:
-        """What ops have in common that are computed as one on the same inputs, see `united`; or None."""
+        """What ops share that can be one (`united`), on the same inputs, or give less (`pruned`); or None."""
         return None
 
-    def united(
-        self, members: Sequence[tuple[Any, Collection[int]]]
-    ) -> tuple[Any, dict[tuple[int, int], int]]:
-        """One op in place of several of the family.
+    def united(self, members: Sequence[Any]) -> tuple[Any, Sequence[Sequence[int]]]:
+        """One op in place of several of the family, and for each the numbers that its outputs have there."""
+        raise NotImplementedError(type(self).__name__)
 
-        Arguments:
-            members: the ops, each with the numbers of those of its outputs that are read.
+    def pruned(self, read: Collection[int]) -> tuple[Any, Sequence[int], Sequence[int]]:
+        """An op for those outputs that are read, which have these numbers.
 
         Returns:
-            the op, and for (member, output) the number of the output that it is.
+            the op, and the numbers of the inputs and outputs that it still has, in order.
         """
         raise NotImplementedError(type(self).__name__)
 

@@ -17,6 +17,13 @@ def nodes_of(tensors: Iterable[Tensor], given: Collection[Tensor] = ()) -> list[
     return postorder(roots, lambda node: [tensor.node for tensor in node.inputs if tensor not in given])
 
 
+def frontier(tensors: Sequence[Tensor], ends: Collection[Tensor]) -> list[Tensor]:
+    """Those of `ends` that one meets first on the ways back from the tensors."""
+    nodes = nodes_of(tensors, ends)
+    met = dict.fromkeys((*tensors, *(x for node in nodes for x in node.inputs)))
+    return [x for x in met if x in ends]
+
+
 def postorder(
     roots: Sequence[AnyNode], inputs: Callable[[AnyNode], Sequence[AnyNode]] = attrgetter("inputs")
 ) -> list[AnyNode]:

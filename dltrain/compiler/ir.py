@@ -59,6 +59,11 @@ class Node:
             node = node.inputs[0]
         return node
 
+    @property
+    def value(self) -> tuple[Node, int]:
+        """What computes it, and which output of that it is."""
+        return (self.inputs[0], self.op.number) if isinstance(self.op, Output) else (self, 0)
+
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
         if inputs == self.inputs:
             return self
@@ -87,6 +92,13 @@ class Output(Op, abstract=True):
     """The output with this number, from 1, of its only input; computed together with that."""
 
     number: int
+
+
+def outputs_of(op: Op, inputs: Sequence[Node], specs: Sequence[Spec], origin: Tensor) -> list[Node]:
+    """The op applied to nodes: all its outputs, of these specs."""
+    first, *others = specs
+    node = Node(op, tuple(inputs), first, origin, tuple(others))
+    return [node, *(Node(Output(number), (node,), spec, origin) for number, spec in enumerate(others, 1))]
 
 
 class Copy(Op, abstract=True):

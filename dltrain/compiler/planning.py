@@ -1,6 +1,6 @@
 """Planning: a program becomes groups of nodes in order, with the memory that they read and write.
 
-fold constants -> rewrite -> merge -> unite -> reassociate -> copies -> schedule -> group elementwise
+fold constants -> rewrite -> merge -> unite -> prune -> reassociate -> copies -> schedule -> group elementwise
 -> fuse reductions -> direct commits -> memory. Each pass keeps the results.
 """
 
@@ -18,6 +18,7 @@ from dltrain.compiler.guards import summarized
 from dltrain.compiler.ir import Lowered, Node
 from dltrain.compiler.memory import Memory
 from dltrain.compiler.merge import merge
+from dltrain.compiler.prune import prune
 from dltrain.compiler.reassociate import reassociate
 from dltrain.compiler.rewrite import rewrite
 from dltrain.compiler.schedule import Fuses, Group, fuse_reductions, group_elementwise, schedule
@@ -29,6 +30,7 @@ GRAPH_PASSES = {
     "rewrite": rewrite,
     "merge": merge,
     "unite": unite,
+    "prune": prune,
     "reassociate": reassociate,
 }
 

@@ -1,14 +1,14 @@
-"""Uniting: nodes of one family over the same inputs become one, that gives only what is read.
+"""Uniting: nodes of one family over the same inputs become one, that gives what each of them does.
 
 So a loop, and the one that keeps what its derivative needs, are one loop. Results are the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 
 from dltrain.autodiff.walk import postorder
-from dltrain.compiler.ir import Lowered, Node, Output
+from dltrain.compiler.ir import Lowered, Node, outputs_of
 
 
 def unite(program: Lowered) -> Lowered:
@@ -18,52 +18,27 @@ def unite(program: Lowered) -> Lowered:
     for node in order:
         if node.op.family is not None:
             families.setdefault((node.op.family, node.inputs), []).append(node)
-    if not families:
+    family_of = {node: members for members in families.values() if len(members) > 1 for node in members}
+    if not family_of:
         return program
-    read = set(_read(program, order))
-    family_of = {node: members for members in families.values() for node in members}
-    united: dict[Node, list[Node]] = {}  # the outputs, by the family's first member
+    made: dict[Node, list[Node]] = {}  # all outputs of each family's members, as the one that gives them
     new: dict[Node, Node] = {}
     for node in order:
-        computing, number = _value(node)
+        computing, number = node.value
         if (members := family_of.get(computing)) is None:
-            if (made := node.with_new(new)) is not node:
-                new[node] = made
+            if (changed := node.with_new(new)) is not node:
+                new[node] = changed
             continue
-        wanted = [
-            (member.op, [k for k in range(1 + len(member.others)) if (member, k) in read])
-            for member in members
-        ]
-        op, places = computing.op.united(wanted)
-        if members[0] not in united:
-            specs = {
-                place: (members[which].spec, *members[which].others)[k]
-                for (which, k), place in places.items()
+        if computing not in made:
+            op, places = computing.op.united([member.op for member in members])
+            found = {
+                place: (member.spec, *member.others)[k]
+                for member, numbers in zip(members, places, strict=True)
+                for k, place in enumerate(numbers)
             }
-            first, *others = [specs[place] for place in range(len(specs))]
-            whole = Node(
-                op,
-                tuple([new.get(source, source) for source in node.inputs]),
-                first,
-                node.origin,
-                tuple(others),
-            )
-            outputs = [Node(Output(k), (whole,), spec, node.origin) for k, spec in enumerate(others, 1)]
-            united[members[0]] = [whole, *outputs]
-        place = places.get((members.index(computing), number))
-        if place is not None:
-            new[node] = united[members[0]][place]
+            specs, inputs = [found[place] for place in range(len(found))], computing.inputs
+            outputs = outputs_of(op, [new.get(x, x) for x in inputs], specs, members[0].origin)
+            for member, numbers in zip(members, places, strict=True):
+                made[member] = [outputs[place] for place in numbers]
+        new[node] = made[computing][number]
     return program.replaced(new)
-
-
-def _value(node: Node) -> tuple[Node, int]:
-    """What computes it, and which output of that it is."""
-    return (node.inputs[0], node.op.number) if isinstance(node.op, Output) else (node, 0)
-
-
-def _read(program: Lowered, order: list[Node]) -> Iterator[tuple[Node, int]]:
-    for result in program.results:
-        yield _value(result)
-    for node in order:
-        if not isinstance(node.op, Output):
-            yield from map(_value, node.inputs)

@@ -57,6 +57,34 @@ def test_folding_does_not_make_large_constants_of_small_ones():
     assert bound.bytes < 4.2e6
 
 
+def test_a_loop_makes_only_what_is_read():
+    x, y = dl.placeholder("float32", (3,)), dl.placeholder("float32", (3,))
+
+    def body(states, elements):
+        (a, b, c), (e, f) = states, elements
+        return (a + e, b * f + a, c + b), (a, b)
+
+    (last, _, _), (seen, _) = dl.scan(body, (0.0, 1.0, 2.0), (dl.sin(x), dl.exp(y)))
+    assert computed(plan([last, seen], [x, y], only("prune"))) == ["sin", "scan", "output"]
+    assert computed(plan([last, seen], [x, y], only()))[:3] == ["sin", "exp", "scan"]
+
+
+def test_a_loop_adds_up_no_gradient_that_was_not_asked_for():
+    x, w = dl.placeholder("float32", (3,)), dl.placeholder("float32", ())
+    last, _ = dl.scan(lambda a, e: (dl.sin(a * w + e), None), 0.0, x)
+    of_x, of_w = dl.gradients(last, [x, w])
+    states = [
+        [
+            len(node.op.body.states)
+            for call in plan(g, [x, w]).compute
+            for node in call.nodes
+            if node.op.family
+        ]
+        for g in (of_x, of_w)
+    ]
+    assert states == [[1, 1], [1, 2]]
+
+
 def test_random_values_are_not_merged_but_equal_ops_are():
     x = dl.placeholder("float32", (3,))
     assert computed(plan(dl.exp(x) + dl.exp(x), [x], only("merge"))) == ["exp", "add"]

@@ -1,12 +1,16 @@
-"""Body: what a loop computes in each turn, as tensors of a graph within the loop's own."""
+"""Body: what a loop computes in each turn, as tensors of a graph within its own; and an op that has one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
+from dltrain.autodiff.dimensions import Dimension
 from dltrain.autodiff.graph import Graph, Node, Tensor
 from dltrain.autodiff.op import Op
+from dltrain.autodiff.spec import Spec
 from dltrain.autodiff.walk import nodes_of
 
 
@@ -58,3 +62,36 @@ class Body:
             if not found.isdisjoint(node.inputs):
                 found.update(output for output in node.outputs if output not in given)
         return found
+
+
+@dataclass(frozen=True)
+class Repeated(Op, abstract=True):
+    """A body, turn after turn. Its inputs are the first states, the sequences, what is captured.
+
+    Its outputs are the last states, then each of `outputs` of all turns along a new first axis (0 where no
+    turn was made), and, of a body that says whether it goes on, how many turns were made.
+
+    Attributes:
+        outputs: tensors of the body's graph.
+        length: the number of turns; the most of them, where the body ends it.
+        reverse: whether the last element is the first turn's.
+        counted: whether the last input says how many turns are made, of the first elements.
+        recomputes: whether the derivative computes turns again from their states, in place of keeping values.
+    """
+
+    body: Body
+    outputs: tuple[Tensor, ...]
+    length: Dimension
+    reverse: bool = False
+    counted: bool = False
+    recomputes: bool = False
+
+    @property
+    def given(self) -> tuple[Tensor, ...]:
+        """What each input is in the body; the count is not there."""
+        return (*self.body.states, *self.body.elements, *self.body.captured)
+
+    def infer(self, *inputs: Spec) -> tuple[Spec, ...]:
+        stacks = [output.spec.with_shape((self.length, *output.shape)) for output in self.outputs]
+        count = [] if self.body.going_on is None else [Spec((), np.dtype(np.int64))]
+        return (*(state.spec for state in self.body.states), *stacks, *count)

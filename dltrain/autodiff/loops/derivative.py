@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.gradients import walk_back
 from dltrain.autodiff.graph import Node, Tensor
 from dltrain.autodiff.leaves import as_tensor
-from dltrain.autodiff.loops.body import Body, carried
+from dltrain.autodiff.loops.body import Body, Repeated, carried
 from dltrain.autodiff.loops.kept import Kept
 from dltrain.autodiff.loops.sink import sunk
 from dltrain.autodiff.loops.sums import Sums
 
-if TYPE_CHECKING:
-    from dltrain.autodiff.loops.scan_op import Scan
 
-
-def derivative(loop: Scan, node: Node, upstreams: Sequence[Tensor | None]) -> list[Tensor | None]:
+def derivative(loop: Repeated, node: Node, upstreams: Sequence[Tensor | None]) -> list[Tensor | None]:
     """The gradient of each input of the loop: reverse accumulation over the adjoints of its states.
 
     (Griewank and Walther 2008, section 3.2.) What a turn reads of its forward turn is kept by a forward loop
@@ -85,7 +81,7 @@ class _Turn:
     sums: Sums
 
     @classmethod
-    def backwards(cls, loop: Scan, node: Node, upstreams: Sequence[Tensor | None]) -> _Turn:
+    def backwards(cls, loop: Repeated, node: Node, upstreams: Sequence[Tensor | None]) -> _Turn:
         """
         Arguments:
             node: of the loop.

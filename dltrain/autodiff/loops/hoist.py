@@ -9,7 +9,7 @@ from dltrain.autodiff.graph import Tensor
 from dltrain.autodiff.loops.body import Body
 from dltrain.autodiff.op import Op
 from dltrain.autodiff.ops.matmul import Matmul
-from dltrain.autodiff.walk import nodes_of
+from dltrain.autodiff.walk import frontier, nodes_of
 
 
 def hoisted(
@@ -35,7 +35,7 @@ def hoisted(
         if isinstance(tensor.op, Matmul) and tensor not in body.given
     }
     given = {**dict.fromkeys(body.given), **dict.fromkeys(products)}
-    needed = {tensor for node in nodes_of(results, given) for tensor in node.inputs} | set(results)
+    needed = frontier(results, given)
     kept = [tensor for tensor in (*body.elements, *products) if tensor in needed]
     return tuple(kept), tuple([stacked[tensor] for tensor in kept])
 

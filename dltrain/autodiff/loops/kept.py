@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from dltrain.autodiff import ops
 from dltrain.autodiff.graph import Node, Tensor
+from dltrain.autodiff.loops.body import Repeated
 from dltrain.autodiff.spec import Spec
 from dltrain.autodiff.substitution import substituted
-from dltrain.autodiff.walk import nodes_of
-
-if TYPE_CHECKING:
-    from dltrain.autodiff.loops.scan_op import Scan
+from dltrain.autodiff.walk import frontier, nodes_of
 
 
 @dataclass(frozen=True)
@@ -32,13 +29,15 @@ class Kept:
         after: for states, what turns make of them, from which they are known.
     """
 
-    loop: Scan
+    loop: Repeated
     read: tuple[Tensor, ...]
     parts: dict[Tensor, Tensor]
     after: dict[Tensor, Tensor]
 
     @classmethod
-    def of(cls, loop: Scan, forward: set[Node], results: Sequence[Tensor], factors: Sequence[Tensor]) -> Kept:
+    def of(
+        cls, loop: Repeated, forward: set[Node], results: Sequence[Tensor], factors: Sequence[Tensor]
+    ) -> Kept:
         """
         Arguments:
             forward: the nodes of forward turns.
@@ -75,7 +74,7 @@ class Kept:
         return substituted(results, {**{x: x for x in self.read}, **self.parts})
 
 
-def _has_places(loop: Scan) -> bool:
+def _has_places(loop: Repeated) -> bool:
     """Whether it is known where in a stack the first turn's values lie, and how long one with one more is."""
     return isinstance(loop.length, int) and not (loop.counted and loop.reverse)
 
@@ -105,15 +104,15 @@ def _joined(tensors: Sequence[Tensor]) -> tuple[list[Tensor], dict[Tensor, Tenso
 
 
 def _read(
-    loop: Scan, forward: set[Node], results: Sequence[Tensor], after: dict[Tensor, Tensor]
+    loop: Repeated, forward: set[Node], results: Sequence[Tensor], after: dict[Tensor, Tensor]
 ) -> list[Tensor]:
     """What the results are to be computed from, of the forward turn."""
     body, given = loop.body, loop.body.given
     if loop.recomputes:
-        return _frontier(results, given)
+        return frontier(results, given)
     varying = body.dependent(results, (*body.states, *body.elements))
     values = [x for x in varying if x.node in forward and not x.op.is_view]
-    read = _frontier(results, {*given, *values})
+    read = frontier(results, {*given, *values})
     there = {*loop.outputs, *(after[x] for x in read if x in after)} & varying
     at_hand = {*there, *(x for x in read if x in given)}
     for node in nodes_of(read, given):
@@ -124,11 +123,4 @@ def _read(
             kept = [x for x in node.outputs if x in read and x not in given]
             at_hand.update(kept)
             there.update(kept)
-    return _frontier(results, {*given, *there})
-
-
-def _frontier(results: Sequence[Tensor], ends: Collection[Tensor]) -> list[Tensor]:
-    """Those of `ends` that one meets first on the ways back from the results."""
-    nodes = nodes_of(results, ends)
-    read = dict.fromkeys((*results, *(x for node in nodes for x in node.inputs)))
-    return [x for x in read if x in ends]
+    return frontier(results, {*given, *there})

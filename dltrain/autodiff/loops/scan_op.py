@@ -8,47 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from dltrain.autodiff.dimensions import Dimension, bound
+from dltrain.autodiff.dimensions import bound
 from dltrain.autodiff.graph import Node, Tensor
-from dltrain.autodiff.loops.body import Body
+from dltrain.autodiff.loops.body import Body, Repeated
 from dltrain.autodiff.loops.derivative import derivative
-from dltrain.autodiff.op import Op
 from dltrain.autodiff.spec import Array, Spec
-from dltrain.autodiff.walk import nodes_of
+from dltrain.autodiff.walk import frontier, nodes_of
 from dltrain.errors import GraphError
 
 
 @dataclass(frozen=True)
-class Scan(Op):
-    """Turns of a body. Its inputs are the first states, the sequences, what is captured.
-
-    Its outputs are the last states, then each of `outputs` of all turns along a new first axis (0 where no
-    turn was made), and, of a body that says whether it goes on, how many turns were made.
-
-    Attributes:
-        outputs: tensors of the body's graph.
-        length: the number of turns; the most of them, where the body ends it.
-        reverse: whether the last element is the first turn's.
-        counted: whether the last input says how many turns are made, of the first elements.
-        recomputes: whether the derivative computes turns again from their states, in place of keeping values.
-    """
-
-    body: Body
-    outputs: tuple[Tensor, ...]
-    length: Dimension
-    reverse: bool = False
-    counted: bool = False
-    recomputes: bool = False
-
-    @property
-    def given(self) -> tuple[Tensor, ...]:
-        """What each input is in the body; the count is not there."""
-        return (*self.body.states, *self.body.elements, *self.body.captured)
-
-    def infer(self, *inputs: Spec) -> tuple[Spec, ...]:
-        stacks = [output.spec.with_shape((self.length, *output.shape)) for output in self.outputs]
-        count = [] if self.body.going_on is None else [Spec((), np.dtype(np.int64))]
-        return (*(state.spec for state in self.body.states), *stacks, *count)
+class Scan(Repeated):
+    """The turns of a body."""
 
     def operations(self, inputs: Sequence[Spec], output: Spec) -> int:
         """Those of a turn, as often as there is one at most."""
@@ -108,27 +79,38 @@ class Scan(Op):
     def family(self) -> Hashable:
         return self.body, self.length, self.reverse, self.counted
 
-    def united(
-        self, members: Sequence[tuple[Scan, Collection[int]]]
-    ) -> tuple[Scan, dict[tuple[int, int], int]]:
-        states = len(self.body.states)
-        read = [
-            op.outputs[k - states]
-            for op, numbers in members
-            for k in numbers
-            if 0 <= k - states < len(op.outputs)
-        ]
-        outputs = tuple(dict.fromkeys(read))
-        places: dict[tuple[int, int], int] = {}
-        for member, (op, _) in enumerate(members):
-            places |= {(member, k): k for k in range(states)}
-            pairs = enumerate(op.outputs, states)
-            places |= {
-                (member, k): states + outputs.index(tensor) for k, tensor in pairs if tensor in outputs
-            }
-            if self.body.going_on is not None:
-                places[member, states + len(op.outputs)] = states + len(outputs)
-        return replace(self, outputs=outputs), places
+    def united(self, members: Sequence[Scan]) -> tuple[Scan, Sequence[Sequence[int]]]:
+        states, outputs = len(self.body.states), dict.fromkeys(x for op in members for x in op.outputs)
+        number = {output: k for k, output in enumerate(outputs, states)}
+        count = [] if self.body.going_on is None else [states + len(outputs)]
+        places = [[*range(states), *(number[output] for output in op.outputs), *count] for op in members]
+        return replace(self, outputs=tuple(outputs)), places
+
+    def pruned(self, read: Collection[int]) -> tuple[Scan, Sequence[int], Sequence[int]]:
+        body, states = self.body, len(self.body.states)
+        outputs = {k: x for k, x in enumerate(self.outputs, states) if k in read}
+        condition = [] if body.going_on is None else [body.going_on]
+        following = dict(zip(body.states, body.next_states, strict=True))
+        needed = {x for k, x in enumerate(body.states) if k in read}
+        found: set[Tensor] | None = None
+        while needed != found:
+            found = needed
+            results = [*(following[x] for x in following if x in found), *outputs.values(), *condition]
+            needed = found | set(frontier(results, body.given))
+        inputs = [k for k, x in enumerate(self.given) if x in needed]
+        kept = [k for k in inputs if k < states]
+        part = Body(
+            body.graph,
+            states=tuple([body.states[k] for k in kept]),
+            elements=tuple([x for x in body.elements if x in needed]),
+            captured=tuple([x for x in body.captured if x in needed]),
+            next_states=tuple([body.next_states[k] for k in kept]),
+            going_on=body.going_on,
+        )
+        op = replace(self, body=part, outputs=tuple(outputs.values()))
+        count = [len(self.given)] if self.counted else []
+        made = [states + len(self.outputs)] if condition else []
+        return op, [*inputs, *count], [*kept, *outputs, *made]
 
 
 def _sizes(tensors: Iterable[Tensor], shapes: Iterable[Sequence[int]]) -> dict[str, int]:
