@@ -260,6 +260,19 @@ def test_a_loop_until_convergence_has_derivatives(kernels):
         np.testing.assert_allclose(found[2:], [0.5 * 2**-0.5, -0.25 * 2**-1.5], rtol=1e-6)
 
 
+@pytest.mark.parametrize("kernels", ["numpy", "native"])
+def test_turns_that_were_not_made_add_nothing_to_second_derivatives(kernels):
+    """Of 9 turns 3 are made: a^8."""
+    with dl.Graph():
+        a = dl.placeholder("float64", (), "a")
+        power, _ = dl.while_loop(lambda x: dl.less(x, 10.0), lambda x: x * x, a, 9)
+        (slope,) = dl.gradients(power, [a])
+        (bend,) = dl.gradients(slope, [a])
+        (third,) = dl.gradients(bend, [a])
+        found = dl.Session(kernels=kernels).run([power, slope, bend, third], {a: 1.5})
+    np.testing.assert_allclose(found, [1.5**8, 8 * 1.5**7, 56 * 1.5**6, 336 * 1.5**5], rtol=1e-12)
+
+
 def test_it_ends_at_its_maximum_and_before_the_first_turn():
     with dl.Graph():
         a = dl.placeholder("float64", (), "a")
