@@ -144,7 +144,7 @@ class Memory:
             and [self._root(other) for other in node.inputs].count(root) == 1
             and buffer.is_contiguous
             and buffer.dtype == spec.dtype
-            and buffer.size == whole.size == prod(spec.sizes)
+            and buffer.layout.size == whole.layout.size == prod(spec.sizes)
         ):
             return whole.at(Layout.contiguous(spec.sizes, whole.layout.offset))
         return None
