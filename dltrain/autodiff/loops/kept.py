@@ -62,11 +62,11 @@ class Kept:
             inputs, values: what the loop is given and what it gives.
         """
         loop, states = self.loop, len(self.loop.body.states)
-        known = dict(zip(loop.outputs, values[states:], strict=False))
-        known |= dict(zip(loop.given[states:], inputs[states:], strict=False))
+        stacks = dict(zip(loop.outputs, values[states:], strict=False))
+        known = {**stacks, **dict(zip(loop.given[states:], inputs[states:], strict=False))}
         firsts = dict(zip(loop.body.states, inputs, strict=False))
         for state, after in self.after.items():
-            known[state] = _shifted(ops.expand_dims(firsts[state], 0), known[after], loop.reverse)
+            known[state] = _shifted(ops.expand_dims(firsts[state], 0), stacks[after], loop.reverse)
         return known
 
     def made(self, results: Sequence[Tensor]) -> list[Tensor]:
