@@ -39,11 +39,13 @@ def _folded(node: Node) -> Node:
 
 
 def _is_foldable(node: Node) -> bool:
-    """Views cost nothing as they are, broadcasting ones would grow; a value may hide a stabler logarithm."""
+    """Views cost nothing as they are, broadcasting ones would grow; a value may hide a stabler logarithm; and
+    loops are slow until they are compiled.
+    """
     for source in node.inputs:
         if source.op.constant is None:
             return False
-    if not node.inputs or node.others or node.op.logarithm is not None:
+    if not node.inputs or node.others or node.op.logarithm is not None or node.op.family is not None:
         return False
     size = prod(node.spec.sizes)
     largest_input = max(prod(source.spec.sizes) for source in node.inputs)

@@ -75,6 +75,12 @@ class Function:
                 raise GraphError(f"{tensor.name} {tensor.spec} is no input of the function")
             found = zip(tensor.shape, array.shape, strict=False)
             sizes = {name: size for name, size in found if isinstance(name, str)} | sizes
+        for name, size in sizes.items():
+            if name not in self._dimensions:
+                known = ", ".join(self._dimensions) or "none"
+                raise GraphError(f"no input has a dimension {name!r}", why=f"their names are {known}")
+            if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 0:
+                raise GraphError(f"dimension {name!r} cannot be {size!r}", fix="give a size from 0 up")
         for name in self._dimensions:
             if name not in sizes:
                 raise GraphError(f"dimension {name!r} has no size", fix="name it: bind(batch=128)")

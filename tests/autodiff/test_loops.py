@@ -168,6 +168,29 @@ def test_products_of_elements_leave_the_loop():
     assert labels.count("matmul") == 3
 
 
+def test_products_of_elements_and_constants_leave_the_loop():
+    with dl.Graph():
+        x, w = dl.placeholder("float64", (4, 2, 3), "x"), dl.placeholder("float64", (3, 3), "w")
+        first = dl.constant(np.zeros((2, 3)))
+        last, _ = dl.scan(lambda s, e: (dl.tanh((e * 0.5 + 1.0) @ w + s), None), first, x)
+        function = dl.Session(kernels="numpy").make_callable(last, [x, w])
+        feeds = np.random.default_rng(0).normal(size=(4, 2, 3)), np.random.default_rng(1).normal(size=(3, 3))
+        expected = np.zeros((2, 3))
+        for element in feeds[0]:
+            expected = np.tanh((element * 0.5 + 1) @ feeds[1] + expected)
+        np.testing.assert_allclose(function(*feeds), expected)
+        labels = [node.op.label for call in function.bind().plan.compute for node in call.nodes]
+        assert labels.count("matmul") == 1
+
+
+def test_a_loop_over_constants_is_not_computed_when_it_is_compiled():
+    with dl.Graph():
+        last, _ = dl.scan(lambda s, _: (s * 1.5, None), dl.constant(np.float64(2.0)), length=5)
+        function = dl.Session(kernels="numpy").make_callable(last)
+        assert function() == pytest.approx(2 * 1.5**5)
+        assert "scan" in [node.op.label for call in function.bind().plan.compute for node in call.nodes]
+
+
 def test_states_of_any_dtype_and_turns_without_sequences():
     with dl.Graph():
         x = dl.placeholder("float64", (3,), "x")

@@ -97,6 +97,11 @@ def test_what_cannot_be_bound() -> None:
         function.bind({y: np.ones(3, np.float32)})
     with pytest.raises(GraphError, match="dimension 'n' has no size"):
         function.bind()
+    with pytest.raises(GraphError, match="no input has a dimension 'm': their names are n"):
+        function.bind(n=2, m=3)
+    for size in (-1, 2.0, True):
+        with pytest.raises(GraphError, match=f"dimension 'n' cannot be {size}; give a size"):
+            function.bind(n=size)
     with pytest.raises(GraphError, match=r"here of shape \(2,\), and the array's shape is \(3,\)"):
         function.bind({x: np.ones(3, np.float32)}, n=2)
 

@@ -23,17 +23,16 @@ def hoisted(
     outer = dict(zip(body.captured, captured, strict=True))
     stacked = dict(zip(body.elements, sequences, strict=True))
     varying = body.dependent(results, body.states)
-    order = nodes_of(results, body.given)
-    for node in order:
-        if not varying.isdisjoint(node.outputs) or node.outputs[0] in body.given:
-            continue
-        if (found := _lifted(node.outputs[0], stacked, outer)) is not None:
-            stacked[node.outputs[0]] = found
-    products = {
-        tensor: sequence
-        for tensor, sequence in stacked.items()
-        if isinstance(tensor.op, Matmul) and tensor not in body.given
-    }
+    found = [x for node in nodes_of(results, body.given) for x in node.outputs if isinstance(x.op, Matmul)]
+    found = [x for x in found if x not in varying and x not in body.given]
+    for node in nodes_of(found, body.given):
+        tensor = node.outputs[0]
+        if node.op.constant is not None:
+            assert isinstance(node.op, Op)
+            outer[tensor] = node.op()
+        elif (lifted := _lifted(tensor, stacked, outer)) is not None:
+            stacked[tensor] = lifted
+    products = {tensor: stacked[tensor] for tensor in found if tensor in stacked}
     given = {**dict.fromkeys(body.given), **dict.fromkeys(products)}
     needed = frontier(results, given)
     kept = [tensor for tensor in (*body.elements, *products) if tensor in needed]
