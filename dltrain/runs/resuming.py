@@ -33,11 +33,12 @@ def restored(
         directory.check_files(data.files)
         MetricsFiles.remove(directory.path)
         return TrainingState(), MetricsFiles.create(directory.path, **figures_told(network, data))
+    run_id = directory.id
     checkpoint = store.load_newest(
         lambda _, error: _warn(f"{error}; an earlier checkpoint is used"),
-        check=lambda checkpoint: SavedState.of(checkpoint, directory.id),
+        check=lambda checkpoint: SavedState.of(checkpoint, run_id),
     )
-    saved = SavedState.of(checkpoint, directory.id)
+    saved = SavedState.of(checkpoint, run_id)
     was = saved.check_same_config(config, directory)
     saved.data.check_same(data)
     directory.check_files(data.files)

@@ -62,7 +62,7 @@ UNKNOWN_KEYS = [
 
 UNKNOWN_NAMES = [
     ("dataset: MNIST", "unknown dataset 'MNIST': c.yaml:2:10; its name here is 'mnist'"),
-    ("dataset: cifar10", "unknown dataset 'cifar10': c.yaml:2:10; known: idx, mnist, npz"),
+    ("dataset: cifar10", "unknown dataset 'cifar10': c.yaml:2:10; known: idx, mnist, npz..."),
     ("model: MLPClassifier", "unknown model 'MLPClassifier': c.yaml:3:8; its name here is 'mlp'"),
     (SEQUENTIAL % "LayerNorm", "unknown layer 'LayerNorm': c.yaml:3:70; its name here is 'layer_norm'"),
     (SEQUENTIAL % "flaten", "unknown layer 'flaten': c.yaml:3:70; did you mean 'flatten'? (known: ...)"),

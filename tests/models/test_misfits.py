@@ -160,13 +160,9 @@ def test_costs_and_metrics(part: Cost | Metric, model: Model, target: Target, pa
 
 
 def test_more_classes_asked_for_than_there_are() -> None:
-    with Graph():
-        x = placeholder("float32", ("batch", 2, 3), "x")
-        prediction, _ = CLASSIFIER.build(x.spec, LABEL, 0)(x, training=False)
-        target = LABEL.of(x)
     with pytest.raises(ConfigError) as caught:
-        TopKAccuracy(k=11).build(prediction, target)
-    one_line(caught.value, "k is 11", "10 classes")
+        TopKAccuracy(k=11).check_prediction(build(CLASSIFIER, LABEL).prediction, LABEL, Key("metrics", 1))
+    one_line(caught.value, "metrics[1]", "k is 11", "10 classes")
 
 
 @pytest.mark.parametrize(
