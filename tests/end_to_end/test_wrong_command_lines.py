@@ -88,7 +88,7 @@ from wrong_inputs import Refused, config
         (
             "fit c.yaml --require test_acuracy>=0.5",
             2,
-            "the run has no metric 'acuracy': --require ...; did you mean 'accuracy'? (known: loss, accuracy)",
+            "the run has no metric 'acuracy': --require ...; did you mean 'accuracy'? (known: ...)",
         ),
         (
             "fit c.yaml dataset.validation_size=0 --require validation_loss<=1",
